@@ -1,0 +1,345 @@
+"""The one place that decides.
+
+`judge` turns a series and a claim into a verdict. A claim about a quantile or a rate is a yes-or-no question about the
+share of bad observations, answered with the exact binomial test in both directions at the full error probability:
+*passed* when the share is shown to be within, *failed* when it is shown to be beyond, else *inconclusive*. No
+distribution is assumed. Means and ratios of totals use Hall's t.
+
+Three rules hold everywhere: a failed call is a slow call; an absent value never helps a verdict, so it counts as bad
+for a pass and as good for a fail; and a verdict that the client's own lateness could explain is inconclusive,
+*client-bound*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pytest_llmperf.core import wording
+from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.finding import MEND, Finding, nothing, ratio, shown, spread, weighed, without
+from pytest_llmperf.core.gaps import judged_gaps
+from pytest_llmperf.core.metrics import RATES_OF_A_CALL
+from pytest_llmperf.core.objective import SHARES, TOTALS, Objective
+from pytest_llmperf.core.observations import (
+    Observations,
+    completions,
+    gaps_by_call,
+    observe,
+    recorded_unit,
+    resolved_metric,
+    shifted,
+    total_tokens,
+    was_cut,
+)
+from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.statistics import means, quantiles
+from pytest_llmperf.statistics.estimate import Estimate, PValues
+
+OBSERVED = "observed extreme; nothing is inferred beyond these calls"
+EXACT_QUANTILE = "exact binomial test of the share beyond the limit"
+EXACT_RATE = "exact binomial test"
+UNSEEN = "see that the test comes to its LLM calls, and that its client is one that is observed"
+
+
+def judge(series: Series, objective: Objective) -> Verdict:
+    """Decide one claim on the judged calls or rounds of one series.
+
+    Raises:
+        UsageError: the claim does not say which metric it means, and the series does not settle it; or its statistic
+            is none of the metric's.
+    """
+    metric = resolved_metric(objective.metric, series)
+    unit = objective.base_unit(metric) or recorded_unit(series, metric)
+    claim = replace(objective, metric=metric, unit=unit)
+    finding = _finding(series, claim)
+    estimate = finding.estimate
+    return Verdict(
+        claim=claim.described(),
+        metric=metric,
+        statistic=objective.statistic,
+        direction=objective.direction,
+        bound=objective.bound,
+        unit=unit,
+        outcome=finding.outcome,
+        reason=finding.reason,
+        confidence=objective.confidence,
+        method=finding.method,
+        n=finding.n,
+        estimate=estimate.value if estimate else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        missing=finding.missing,
+        remedy=finding.remedy,
+        mark=objective.mark,
+        arm=series.arm,
+    )
+
+
+def _finding(series: Series, objective: Objective) -> Finding:
+    if objective.metric in SHARES:
+        return _rate(series, objective)
+    if objective.metric in TOTALS:
+        return _throughput(series, objective)
+    if objective.metric == "cost" and objective.statistic == "per_mtok":
+        return _price_per_token(series, objective)
+    if objective.metric == "event_gap":
+        return _doubted(series, objective, lambda error: _gaps(series, objective, error))
+    observations = observe(series, objective.metric)
+    return _doubted(series, objective, lambda error: _decide(shifted(series, observations, error), objective))
+
+
+def _decide(observations: Observations, objective: Objective) -> Finding:
+    if not observations.values:
+        return nothing(f"no {observations.noun} was judged", remedy=UNSEEN)
+    if not observations.present:
+        why = f": {observations.why_missing}" if observations.why_missing else ""
+        reason = f"no judged {observations.noun} has a {objective.metric}{why}"
+        return nothing(reason, missing=observations.missing)
+    if objective.level is not None:
+        return _quantile(observations, objective)
+    if objective.statistic == "mean":
+        return _mean(observations, objective)
+    if objective.statistic in ("max", "min"):
+        return _extreme(observations, objective)
+    raise UsageError(
+        f"{objective.metric} has no statistic {objective.statistic!r}; a quantile, mean, max and min it has"
+    )
+
+
+# --- quantiles and rates ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """How many of *n* observations are bad, and which share of bad ones the claim tolerates.
+
+    A pass is asked of the limit with its slack, a fail of the limit itself; what is missing counts against both.
+    """
+
+    noun: str
+    n: int
+    bad: int
+    bad_with_slack: int
+    tolerated: float
+    tolerated_with_slack: float
+    missing: int = 0
+
+    def p_values(self, n: int) -> PValues:
+        """The exact tests, or what they would be at another *n*, were the shares to stay as they were seen."""
+        to_pass, to_fail = (min(bad * n / self.n, n) for bad in (self.bad_with_slack + self.missing, self.bad))
+        return PValues(
+            quantiles.binomial_p_values(to_pass, n, self.tolerated_with_slack).p_pass,
+            quantiles.binomial_p_values(to_fail, n, self.tolerated).p_fail,
+        )
+
+
+def _quantile(observations: Observations, objective: Objective) -> Finding:
+    values, tolerated = observations.present, objective.tolerated
+    bad = sum(map(objective.violated_by, values))
+    with_slack = sum(objective.violated_by(value, relaxed=True) for value in values)
+    share = _Share(
+        observations.noun, len(observations.values), bad, with_slack, tolerated, tolerated, observations.missing
+    )
+    outcome = shown(share.p_values(share.n), objective.alpha)
+    return Finding(
+        outcome,
+        _quantile_estimate(values, objective),
+        _quantile_reason(share, observations, objective),
+        EXACT_QUANTILE,
+        share.n,
+        share.missing,
+        _remedy(share, objective.alpha) if outcome is Outcome.INCONCLUSIVE else "",
+    )
+
+
+def _quantile_estimate(values: list[float], objective: Objective) -> Estimate:
+    """The estimate that agrees with the verdict; for a lower limit that is the quantile counted from above."""
+    level = round(1 - objective.tolerated, 12)
+    if objective.direction == "<=":
+        return quantiles.quantile_estimate(values, level, objective.confidence)
+    mirrored = quantiles.quantile_estimate([-value for value in values], level, objective.confidence)
+    return replace(mirrored, value=-mirrored.value, low=-mirrored.high, high=-mirrored.low)
+
+
+def _quantile_reason(share: _Share, observations: Observations, objective: Objective) -> str:
+    side = "above" if objective.direction == "<=" else "below"
+    limit, relaxed = (
+        f" {side} {wording.quantity(bound, objective.unit)}" for bound in (objective.bound, objective.relaxed_bound)
+    )
+    seen = f"{share.bad} of {wording.count(share.n, share.noun)}{limit}"
+    if objective.slack:
+        seen += f", {share.bad_with_slack}{relaxed} (with slack); {_needs(share, objective.alpha, relaxed, limit)}"
+    else:
+        seen += f"; {_needs(share, objective.alpha)}"
+    if failed := _failures(observations, objective):
+        seen += f"; {failed} of them failed and {'counts' if failed == 1 else 'count'} as slow"
+    return seen + without(observations.metric, share.missing, observations.why_missing)
+
+
+def _failures(observations: Observations, objective: Objective) -> int:
+    """How many of the bad values are those of failed calls or rounds."""
+    if objective.direction == "<=":
+        return observations.present.count(math.inf)
+    return observations.present.count(0.0) if observations.metric in RATES_OF_A_CALL else 0
+
+
+def _needs(share: _Share, alpha: float, of_pass: str = "", of_fail: str = "") -> str:
+    most = quantiles.most_bad_to_pass(share.n, share.tolerated_with_slack, alpha)
+    least = quantiles.least_bad_to_fail(share.n, share.tolerated, alpha)
+    if most is None and least is None:
+        return "neither a pass nor a fail is within reach"
+    if most is None:
+        return f"a pass is out of reach, a fail needs at least {least}{of_fail}"
+    passing = f"a pass needs at most {most}{of_pass}"
+    return f"{passing}, a fail at least {least}{of_fail}" if least is not None else f"{passing}, a fail is out of reach"
+
+
+_SETTLING_FACTORS = (1.5, 2, 3, 5, 10)
+
+
+def _remedy(share: _Share, alpha: float) -> str:
+    """How many observations would settle it, were the share of bad ones to stay as seen."""
+    if share.missing and share.missing < share.n:
+        seen = replace(share, n=share.n - share.missing, missing=0)
+        if shown(seen.p_values(seen.n), alpha) is not Outcome.INCONCLUSIVE:
+            return MEND
+    least = quantiles.least_n_to_pass(share.tolerated_with_slack, alpha)
+    clean = share.bad_with_slack + share.missing == 0
+    if least is None:
+        reached = wording.percent(math.ceil((1 - quantiles.highest_passable_level(share.n, alpha)) * 1e4) / 1e4)
+        return f"no number of {share.noun}s shows that it never happens; {share.n} clean ones show less than {reached}"
+    if share.n < least and clean:
+        return f"raise rounds: {least} clean {share.noun}s are the fewest that can pass"
+    for factor in _SETTLING_FACTORS:
+        more = math.ceil(share.n * factor)
+        if shown(share.p_values(more), alpha) is not Outcome.INCONCLUSIVE:
+            return f"about {more} {share.noun}s would settle it, if the share stays as it is"
+    return "the share is too near what is tolerated for sampling to tell: allow slack, or move the limit"
+
+
+def _rate(series: Series, objective: Objective) -> Finding:
+    """The share of failed calls, or of attempts answered 429; nobody knows of a call that was cut how it would end."""
+    calls, cut = series.judged, series.cut
+    if objective.metric == "throttle_rate":
+        noun, seen, unknown = "attempt", "answered 429", 0
+        n, hits = sum(m.attempts for m in calls), sum(m.throttled for m in calls)
+    else:
+        noun, seen, unknown = "call", "failed", sum(was_cut(m, cut) for m in calls)
+        n, hits = len(calls), sum(bool(m.failure) for m in calls) - unknown
+    if n == unknown:
+        return nothing("no call was judged", missing=unknown, remedy=UNSEEN)
+    upper = objective.direction == "<="
+    bad = hits if upper else n - hits - unknown
+    tolerated, with_slack = (
+        round(min(max(limit if upper else 1 - limit, 0.0), 1.0), 12)
+        for limit in (objective.bound, objective.relaxed_bound)
+    )
+    share = _Share(noun, n, bad, bad, tolerated, with_slack, unknown)
+    outcome = shown(share.p_values(n), objective.alpha)
+    reason = f"{hits} of {wording.count(n, noun)} {seen}"
+    if upper:
+        reason += f"; {_needs(share, objective.alpha)}"
+    if unknown:
+        reason += f"; {unknown} more {'was' if unknown == 1 else 'were'} cut by an interruption"
+    estimate = quantiles.rate_estimate(hits, n - unknown, objective.confidence)
+    remedy = _remedy(share, objective.alpha) if outcome is Outcome.INCONCLUSIVE else ""
+    return Finding(outcome, estimate, reason, EXACT_RATE, n, unknown, remedy)
+
+
+# --- means, totals, extremes -----------------------------------------------------------------------------------------
+
+
+def _mean(observations: Observations, objective: Objective) -> Finding:
+    values = observations.present
+    estimate = means.mean_estimate(values, objective.confidence)
+    at_least = objective.direction == ">="
+    p_values = PValues(
+        means.mean_p_values(values, objective.relaxed_bound, at_least=at_least).p_pass,
+        means.mean_p_values(values, objective.bound, at_least=at_least).p_fail,
+    )
+    if math.isfinite(estimate.value):
+        needed = means.least_n_for_mean(means.skewness(values))
+        reason = spread(estimate, objective, observations.noun)
+    else:
+        needed = means.LEAST_N
+        failed = sum(map(math.isinf, values))
+        reason = f"the mean is infinite: {failed} of {wording.count(len(values), observations.noun)} failed"
+    return weighed(p_values, estimate, objective, reason, needed=needed, observations=observations)
+
+
+def _throughput(series: Series, objective: Objective) -> Finding:
+    """Tokens or calls of the whole series over its span, as a ratio of totals."""
+    if series.clock == "instant":
+        return nothing("the instant clock does not wait: a series has no span")
+    amounts, gaps, unknown = completions(series, objective.metric)
+    why = "its end or its tokens were not seen"
+    observations = Observations(objective.metric, "call", (*amounts, *[None] * unknown), why)
+    return ratio(amounts, gaps, objective, observations)
+
+
+def _price_per_token(series: Series, objective: Objective) -> Finding:
+    """Dollars over tokens; a failed call that was not billed has part in neither."""
+    cut = series.cut
+    calls = [m for m in series.judged if was_cut(m, cut) or not (m.failure and m.values.get("cost") == 0)]
+    pairs = [(m.values.get("cost"), total_tokens(m)) for m in calls if not was_cut(m, cut)]
+    known = [(cost, tokens / 1e6) for cost, tokens in pairs if cost is not None and tokens is not None]
+    why = next((m.absent["cost"] for m in calls if "cost" in m.absent), "the answer carried no usage")
+    unknown = [None] * (len(calls) - len(known))
+    observations = Observations("cost", "call", (*(cost for cost, _ in known), *unknown), why)
+    return ratio([cost for cost, _ in known], [tokens for _, tokens in known], objective, observations)
+
+
+def _gaps(series: Series, objective: Objective, error: float) -> Finding:
+    gaps = gaps_by_call(series, error)
+    if objective.statistic in ("max", "min"):
+        values = (*gaps.pooled, *[None] * gaps.missing)
+        return _decide(Observations("event_gap", "gap", values, gaps.why_missing), objective)
+    return judged_gaps(gaps, objective.level, objective)
+
+
+def _extreme(observations: Observations, objective: Objective) -> Finding:
+    """A claim on the largest or smallest observation is a fact about these calls, and is settled by them."""
+    values, missing = observations.present, observations.missing
+    largest = objective.statistic == "max"
+    seen = max(values) if largest else min(values)
+    outcome = Outcome.FAILED if objective.violated_by(seen, relaxed=True) else Outcome.PASSED
+    says_all = largest == (objective.direction == "<=")
+    if missing and (outcome is Outcome.PASSED) == says_all:
+        outcome = Outcome.INCONCLUSIVE  # one of the absent values could turn it
+    reason = (
+        f"the {'largest' if largest else 'smallest'} of {wording.count(len(values), observations.noun)} is "
+        f"{wording.quantity(seen, objective.unit)}{without(observations.metric, missing, observations.why_missing)}"
+    )
+    estimate = Estimate(seen, seen, seen, objective.confidence, OBSERVED, len(values))
+    remedy = MEND if outcome is Outcome.INCONCLUSIVE else ""
+    return Finding(outcome, estimate, reason, OBSERVED, len(observations.values), missing, remedy)
+
+
+# --- the client's own lateness ---------------------------------------------------------------------------------------
+
+
+def _doubted(series: Series, objective: Objective, decide: Callable[[float], Finding]) -> Finding:
+    """Withdraw a verdict that the lateness of the client's own event loop could explain.
+
+    *decide* judges with an error (seconds) added to the times.
+    """
+    finding, lag = decide(0.0), series.loop_lag
+    if not lag or series.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+        return finding
+    fairest = -lag if (finding.outcome is Outcome.FAILED) == (objective.direction == "<=") else lag
+    if objective.metric in RATES_OF_A_CALL:
+        fairest = -fairest
+    if decide(fairest).outcome is finding.outcome:
+        return finding
+    margin = abs(finding.estimate.value - objective.bound) if finding.estimate else math.inf
+    against = f" against the margin of {wording.quantity(margin, objective.unit)}" if math.isfinite(margin) else ""
+    return replace(
+        finding,
+        outcome=Outcome.INCONCLUSIVE,
+        reason=f"client-bound: the event loop was {wording.quantity(lag, 's')} late (p99), which is large{against}; "
+        f"{finding.reason}",
+        remedy="lower the concurrency, or spread the load over processes: the client is the bottleneck",
+    )

@@ -1,0 +1,421 @@
+"""The table of metrics, and the arithmetic that turns a call into a measurement.
+
+Every formula stands here once, in words and in code. The zero of a call's latencies is the last byte of its *first*
+attempt's request: latency is what the caller waits for, failed attempts and back-off inside. A metric that cannot be
+had is `Absent` with its reason. This module holds the one conversion from nanoseconds to seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_llmperf.core.call import Attempt, Call
+from pytest_llmperf.core.exchange import Provenance
+from pytest_llmperf.core.generation import Delta, Kind
+from pytest_llmperf.core.pricing import Absent, PriceBook
+from pytest_llmperf.core.series import Measurement
+
+Reading = float | Absent
+
+TOKEN_KINDS = frozenset({Kind.TEXT, Kind.THINKING, Kind.TOOL, Kind.SIGNATURE})
+"""A signature stands for thinking that is not shown: the first sign of output, though no token is counted for it."""
+ANSWER_KINDS = frozenset({Kind.TEXT, Kind.TOOL})
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A row of the table: what a number means and where its definition comes from."""
+
+    name: str
+    unit: str
+    better: str
+    """`lower`, `higher`, or empty where neither is."""
+    per: str
+    """`call`, `event`, `round` or `series`: what one value belongs to."""
+    formula: str
+    source: str
+
+
+_CALL_LATENCY = "first attempt's last request byte"
+_TABLE = (
+    Metric("ttft", "s", "lower", "call", f"first content delta − {_CALL_LATENCY}", "AIPerf TTFT; GuideLLM; vLLM docs"),
+    Metric(
+        "ttfat",
+        "s",
+        "lower",
+        "call",
+        f"first text or tool delta − {_CALL_LATENCY}",
+        "AIPerf TTFO; Artificial Analysis time to first answer token",
+    ),
+    Metric("e2e", "s", "lower", "call", f"last content − {_CALL_LATENCY}", "AIPerf request latency"),
+    Metric(
+        "attempt_ttft",
+        "s",
+        "lower",
+        "call",
+        "first content delta − last request byte, of the successful attempt",
+        "AIPerf TTFT",
+    ),
+    Metric(
+        "attempt_e2e",
+        "s",
+        "lower",
+        "call",
+        "last content − last request byte, of the successful attempt",
+        "AIPerf request latency",
+    ),
+    Metric(
+        "tpot",
+        "s/token",
+        "lower",
+        "call",
+        "(last content delta − first content delta) / (output tokens − 1)",
+        "MLPerf inference; vLLM; inference-perf",
+    ),
+    Metric("event_gap", "s", "lower", "event", "time between successive content deltas", "AIPerf inter-chunk latency"),
+    Metric("output_tps", "tokens/s", "higher", "call", "1 / tpot", "Artificial Analysis output speed"),
+    Metric("e2e_tps", "tokens/s", "higher", "call", "output tokens / e2e", "AIPerf E2E output throughput"),
+    Metric("call", "s", "lower", "call", "return of the SDK − call of the SDK", "promptfoo latency"),
+    Metric(
+        "client_lag",
+        "s",
+        "lower",
+        "call",
+        "(first content event seen by the application − call of the SDK − queue − connect − tls) − ttft",
+        "this project",
+    ),
+    Metric("queue", "s", "lower", "call", "wait for a pooled connection, all attempts", "httpcore trace events"),
+    Metric("connect", "s", "lower", "call", "TCP connection set-up, all attempts", "httpcore trace events"),
+    Metric("tls", "s", "lower", "call", "TLS set-up, all attempts", "httpcore trace events"),
+    Metric("attempts", "attempts", "lower", "call", "HTTP attempts of the call", "x-stainless-retry-count"),
+    Metric("retry_wait", "s", "lower", "call", "time between the attempts", "inference-perf retry_wasted_sec"),
+    Metric("input_tokens", "tokens", "", "call", "usage.input_tokens", "Anthropic usage"),
+    Metric("output_tokens", "tokens", "", "call", "usage.output_tokens", "Anthropic usage"),
+    Metric("cache_read_tokens", "tokens", "", "call", "usage.cache_read_input_tokens", "Anthropic usage"),
+    Metric("cache_write_tokens", "tokens", "", "call", "usage.cache_creation_input_tokens", "Anthropic usage"),
+    Metric("cost", "USD", "lower", "call", "Σ tokens × price, cache prices included", "usage and price table"),
+    Metric("scenario", "s", "lower", "round", "wall time of the test body", "this project"),
+    Metric(
+        "total_tps",
+        "tokens/s",
+        "higher",
+        "series",
+        "Σ output tokens / (last content − first request)",
+        "AIPerf, GuideLLM, vLLM: system throughput",
+    ),
+    Metric(
+        "rpm",
+        "calls/min",
+        "higher",
+        "series",
+        "calls that did not fail / (last content − first request)",
+        "AIPerf, GuideLLM: request throughput",
+    ),
+    Metric("error_rate", "share", "lower", "series", "calls that failed in the end / calls", "k6, AIPerf"),
+    Metric("throttle_rate", "share", "lower", "series", "attempts answered 429 / attempts", "this project"),
+)
+METRICS = {metric.name: metric for metric in _TABLE}
+
+LATENCIES = frozenset({"ttft", "ttfat", "e2e", "attempt_ttft", "attempt_e2e", "tpot", "call"})
+"""Metrics of which a failed call has an infinite one."""
+RATES_OF_A_CALL = frozenset({"output_tps", "e2e_tps"})
+"""Metrics of which a failed call has none at all: zero tokens a second."""
+
+_OF_STREAMS = frozenset({"ttft", "ttfat", "attempt_ttft", "tpot", "output_tps"})
+"""Metrics that an answer in one piece does not have, failed or not."""
+
+_ACROSS_ATTEMPTS = frozenset({"ttft", "ttfat", "e2e", "e2e_tps"})
+"""Metrics that run from the first attempt, so that they span the waits of a call with several."""
+
+_NEVER_CONNECTED = ("ConnectError:", "ConnectTimeout:", "PoolTimeout:")
+
+_INSTANT = "the instant clock does not wait: only times inside one attempt mean anything"
+_VIRTUAL = "virtual time does not pass while the client computes"
+
+
+def needs_waiting(name: str) -> bool:
+    """Whether a metric spans more than one attempt's own timeline, so that the instant clock cannot give it."""
+    return name in {"call", "client_lag", "queue", "connect", "tls", "retry_wait", "scenario", "total_tps", "rpm"}
+
+
+def measure(call: Call, *, round_number: int, zero_ns: int, clock: str, prices: PriceBook) -> Measurement:
+    """One call's metrics in seconds, tokens and dollars.
+
+    Args:
+        call: with at least one attempt.
+        round_number: the round it belongs to.
+        zero_ns: start of the series, on the same clock as the call.
+        clock: `realtime`, `virtual`, `instant` or `manual`; what it cannot tell is absent.
+        prices: where the cost comes from.
+    """
+    readings = {name: _reading(name, call, clock) for name in _FORMULAS}
+    readings["cost"] = _cost(call, prices)
+    gaps = _event_gaps(call)
+    if isinstance(gaps, Absent):
+        readings["event_gap"] = gaps
+    last = call.last
+    finished_ns = last.exchange.ended_ns if call.failure else _last_content_ns(last)
+    return Measurement(
+        round=round_number,
+        dispatched=_seconds(call.dispatched_ns - zero_ns),
+        finished=None if finished_ns is None else _seconds(finished_ns - zero_ns),
+        streamed=call.streamed,
+        values={name: value for name, value in readings.items() if not isinstance(value, Absent)},
+        absent={name: value.reason for name, value in readings.items() if isinstance(value, Absent)},
+        event_gaps=() if isinstance(gaps, Absent) else gaps,
+        failure=call.failure,
+        throttled=sum(attempt.exchange.throttled for attempt in call.attempts),
+        protocol=last.generation.protocol,
+        model=last.generation.model or "",
+        endpoint=last.exchange.host,
+        provenance=last.exchange.provenance.value,
+        stop_reason=last.generation.stop_reason or "",
+        usage=last.generation.usage,
+    )
+
+
+def _reading(name: str, call: Call, clock: str) -> Reading:
+    """A failed call is a slow call, which no clock is needed to tell; what a clock cannot tell is refused."""
+    if call.failure and _applies(name, call):
+        if name in LATENCIES:
+            return math.inf
+        if name in RATES_OF_A_CALL:
+            return 0.0
+    return _refused(name, call, clock) or _FORMULAS[name](call)
+
+
+def _applies(name: str, call: Call) -> bool:
+    return call.streamed if name in _OF_STREAMS else name != "call" or call.entered_ns is not None
+
+
+def _refused(name: str, call: Call, clock: str) -> Absent | None:
+    if clock == "instant" and (needs_waiting(name) or (name in _ACROSS_ATTEMPTS and len(call.attempts) > 1)):
+        return Absent(_INSTANT)
+    if clock == "virtual" and name == "client_lag":
+        return Absent(_VIRTUAL)
+    return None
+
+
+def _seconds(nanoseconds: int) -> float:
+    return nanoseconds / 1e9
+
+
+def _token_deltas(attempt: Attempt) -> list[Delta]:
+    return [delta for delta in attempt.generation.deltas if delta.kind in TOKEN_KINDS]
+
+
+def _no_times(call: Call) -> Absent | None:
+    """Why no time inside the answer means anything."""
+    if not call.streamed:
+        return Absent("the call did not stream")
+    if call.last.exchange.provenance is Provenance.BUFFERED:
+        return Absent("another tool read the whole answer before the client saw its first byte")
+    return None
+
+
+def _first_delta(call: Call, kinds: frozenset[Kind]) -> int | Absent:
+    if (reason := _no_times(call)) is not None:
+        return reason
+    first = next((delta.at_ns for delta in call.last.generation.deltas if delta.kind in kinds), None)
+    if first is not None:
+        return first
+    if call.abandoned:
+        return Absent("the application stopped reading before it came")
+    return Absent("the answer held no content" if kinds is TOKEN_KINDS else "the answer held no text and no tool call")
+
+
+def _last_content_ns(attempt: Attempt) -> int | None:
+    """Arrival of the last content: of a stream its last delta (or its end, when it has none), else of the body."""
+    deltas = _token_deltas(attempt)
+    if deltas:
+        return deltas[-1].at_ns
+    if attempt.generation.streamed:
+        return attempt.generation.stopped_ns
+    chunks = attempt.exchange.chunks
+    return chunks[-1].at_ns if chunks else attempt.exchange.ended_ns
+
+
+def _ended(call: Call) -> int | Absent:
+    if call.abandoned:
+        return Absent("the application stopped reading before the end")
+    content = _last_content_ns(call.last)
+    return Absent("the answer has no end") if content is None else content
+
+
+def _since(moment: int | Absent, zero: int) -> Reading:
+    return moment if isinstance(moment, Absent) else _seconds(moment - zero)
+
+
+def _ttft(call: Call) -> Reading:
+    return _since(_first_delta(call, TOKEN_KINDS), call.first.exchange.zero_ns)
+
+
+def _ttfat(call: Call) -> Reading:
+    return _since(_first_delta(call, ANSWER_KINDS), call.first.exchange.zero_ns)
+
+
+def _e2e(call: Call) -> Reading:
+    return _since(_ended(call), call.first.exchange.zero_ns)
+
+
+def _attempt_ttft(call: Call) -> Reading:
+    return _since(_first_delta(call, TOKEN_KINDS), call.last.exchange.zero_ns)
+
+
+def _attempt_e2e(call: Call) -> Reading:
+    return _since(_ended(call), call.last.exchange.zero_ns)
+
+
+def _tpot(call: Call) -> Reading:
+    if (reason := _no_times(call)) is not None:
+        return reason
+    if call.abandoned:
+        return Absent("the application stopped reading before the end")
+    tokens = _shown_tokens(call.last)
+    if isinstance(tokens, Absent):
+        return tokens
+    deltas = [delta for delta in _token_deltas(call.last) if delta.kind is not Kind.SIGNATURE]
+    if len(deltas) < 2 or tokens < 2:
+        return Absent("fewer than two deltas or tokens: there is no time between them")
+    span = deltas[-1].at_ns - deltas[0].at_ns
+    if span <= 0:
+        return Absent("all output arrived at once")
+    return _seconds(span) / (tokens - 1)
+
+
+def _shown_tokens(attempt: Attempt) -> float | Absent:
+    """Output tokens that the stream showed: thinking whose words are withheld took no part in the stream's time."""
+    usage = attempt.generation.usage
+    if usage.output_tokens is None:
+        return Absent("the stream carried no final usage")
+    kinds = {delta.kind for delta in attempt.generation.deltas}
+    redacted = "redacted_thinking" in attempt.generation.blocks
+    if Kind.THINKING in kinds:
+        return Absent("a part of the thinking was withheld") if redacted else usage.output_tokens
+    if usage.thinking_tokens is not None:
+        return usage.output_tokens - usage.thinking_tokens
+    if redacted or Kind.SIGNATURE in kinds:
+        return Absent("thinking was withheld and its tokens were not counted apart")
+    return usage.output_tokens
+
+
+def _output_tps(call: Call) -> Reading:
+    tpot = _tpot(call)
+    return tpot if isinstance(tpot, Absent) else 1 / tpot
+
+
+def _e2e_tps(call: Call) -> Reading:
+    e2e, tokens = _e2e(call), call.last.generation.usage.output_tokens
+    if isinstance(e2e, Absent):
+        return e2e
+    if tokens is None:
+        return Absent("the answer carried no usage")
+    return tokens / e2e if e2e > 0 else Absent("the answer took no time")
+
+
+def _event_gaps(call: Call) -> tuple[float, ...] | Absent:
+    """Gaps of the attempt that decided the call; a failed stream ends with an infinite one."""
+    if (reason := _no_times(call)) is not None:
+        return (math.inf,) if call.failure and call.streamed else reason
+    times = [delta.at_ns for delta in _token_deltas(call.last)]
+    gaps = tuple(_seconds(later - sooner) for sooner, later in itertools.pairwise(times))
+    return (*gaps, math.inf) if call.failure else gaps
+
+
+def _call_time(call: Call) -> Reading:
+    if call.entered_ns is None or call.returned_ns is None:
+        return Absent("the call did not go through an SDK that is known here, or has not returned")
+    return _seconds(call.returned_ns - call.entered_ns)
+
+
+def _client_lag(call: Call) -> Reading:
+    """What the client itself added to the TTFT that the application saw, connection set-up left out."""
+    if call.entered_ns is None or call.first_event_ns is None:
+        return Absent("the application saw no content event of a known SDK")
+    ttft = _ttft(call)
+    if isinstance(ttft, Absent) or call.failure:
+        return Absent("there is no TTFT to compare with")
+    first = call.first.exchange.connection
+    setup = sum(part for part in (first.wait_ns, first.tcp_ns, first.tls_ns) if part is not None)
+    return max(0.0, _seconds(call.first_event_ns - call.entered_ns - setup) - ttft)
+
+
+def _connection_part(name: str) -> Callable[[Call], Reading]:
+    def total(call: Call) -> Reading:
+        connections = [attempt.exchange.connection for attempt in call.attempts]
+        unseen = any(c.state == "unknown" and getattr(c, name) is None for c in connections)
+        if unseen or all(c.state == "none" for c in connections):
+            return Absent("no connection was seen")
+        if name == "tcp_ns" and any(c.state == "new" and c.tcp_ns is None for c in connections):
+            return Absent("the set-up of a new connection was not seen to its end")
+        return _seconds(sum(getattr(connection, name) or 0 for connection in connections))
+
+    return total
+
+
+def _retry_wait(call: Call) -> Reading:
+    waits = 0
+    for sooner, later in itertools.pairwise(call.attempts):
+        if sooner.exchange.ended_ns is None:
+            return Absent("the end of an earlier attempt was not seen")
+        waits += max(0, later.exchange.started_ns - sooner.exchange.ended_ns)
+    return _seconds(waits)
+
+
+def _tokens(name: str) -> Callable[[Call], Reading]:
+    def tokens(call: Call) -> Reading:
+        if call.failure:
+            return Absent("the call failed")
+        if call.abandoned and name == "output_tokens":
+            return Absent("the application stopped reading before the final count")
+        value = getattr(call.last.generation.usage, name)
+        return Absent("the answer did not say") if value is None else float(value)
+
+    return tokens
+
+
+def _cost(call: Call, prices: PriceBook) -> Reading:
+    """Of an attempt that broke off after it was sent nobody but the provider knows whether it was billed."""
+    if not all(_unbilled(attempt) for attempt in call.attempts[:-1]):
+        return Absent("an earlier attempt broke off after it was sent and may have been billed")
+    last = call.last
+    if _unbilled(last):
+        return 0.0
+    if call.failure or call.abandoned:
+        return Absent("the answer was cut before its final usage")
+    return prices.cost(last.generation)
+
+
+def _unbilled(attempt: Attempt) -> bool:
+    """Whether it was answered with an error status, or surely never reached the provider."""
+    exchange = attempt.exchange
+    if exchange.status is not None:
+        return exchange.status >= 400
+    known = exchange.provenance is not Provenance.UNKNOWN or exchange.error.startswith(_NEVER_CONNECTED)
+    return exchange.sent_ns is None and known
+
+
+_FORMULAS: dict[str, Callable[[Call], Reading]] = {
+    "ttft": _ttft,
+    "ttfat": _ttfat,
+    "e2e": _e2e,
+    "attempt_ttft": _attempt_ttft,
+    "attempt_e2e": _attempt_e2e,
+    "tpot": _tpot,
+    "output_tps": _output_tps,
+    "e2e_tps": _e2e_tps,
+    "call": _call_time,
+    "client_lag": _client_lag,
+    "queue": _connection_part("wait_ns"),
+    "connect": _connection_part("tcp_ns"),
+    "tls": _connection_part("tls_ns"),
+    "attempts": lambda call: float(len(call.attempts)),
+    "retry_wait": _retry_wait,
+    "input_tokens": _tokens("input_tokens"),
+    "output_tokens": _tokens("output_tokens"),
+    "cache_read_tokens": _tokens("cache_read_input_tokens"),
+    "cache_write_tokens": _tokens("cache_creation_input_tokens"),
+}

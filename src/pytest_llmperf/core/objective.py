@@ -1,0 +1,97 @@
+"""What a mark claims, apart from anything measured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pytest_llmperf.core import wording
+from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.metrics import METRICS
+
+_QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+SHARES = frozenset({"error_rate", "throttle_rate"})
+"""Metrics that are a share of yes-or-no observations."""
+TOTALS = frozenset({"total_tps", "rpm"})
+"""Metrics of the whole series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A claim: *statistic* of *metric* stays on one side of *bound*, which is in the metric's base unit."""
+
+    metric: str
+    """A metric's name, or two as `ttft|e2e`: the first when every judged call streamed, the second when none did."""
+    statistic: str
+    """`p50` … `p99.9`, `mean`, `max`, `min`, `rate`, `total`, or `per_mtok` (of cost, per million tokens)."""
+    direction: str
+    """`<=` or `>=`."""
+    bound: float
+    confidence: float = 0.95
+    slack: float = 0.0
+    """Widens the limit a pass is tested against, as a share of it; a fail is always tested against the limit itself."""
+    mark: str = ""
+    """The mark it was written as."""
+    unit: str = ""
+
+    @property
+    def level(self) -> float | None:
+        """The quantile's level, 0.95 for `p95`; None for another statistic."""
+        return quantile_level(self.statistic)
+
+    @property
+    def alpha(self) -> float:
+        """Probability of a wrong verdict, in either direction."""
+        return round(1 - self.confidence, 12)
+
+    @property
+    def tolerated(self) -> float:
+        """The share of observations beyond the limit that a claim on a quantile tolerates: 0.05 for `p95 <=`.
+
+        Raises:
+            ValueError: the statistic is no quantile.
+        """
+        level = self.level
+        if level is None:
+            raise ValueError(f"{self.statistic} is no quantile")
+        return round(1 - level, 12) if self.direction == "<=" else level
+
+    @property
+    def relaxed_bound(self) -> float:
+        """The limit a pass is tested against: the bound and its slack."""
+        return self.bound * (1 + self.slack) if self.direction == "<=" else self.bound / (1 + self.slack)
+
+    def described(self, metric: str | None = None) -> str:
+        """The claim in words: `p95 ttft <= 2340 ms`."""
+        name = metric or self.metric.replace("|", " or ")
+        statistic = "" if name in SHARES or name in TOTALS or self.statistic == "per_mtok" else f"{self.statistic} "
+        return f"{statistic}{name} {self.direction} {wording.quantity(self.bound, self.base_unit(metric))}"
+
+    def base_unit(self, metric: str | None = None) -> str:
+        """Unit of the bound."""
+        if self.unit:
+            return self.unit
+        if self.statistic == "per_mtok":
+            return "USD/Mtok"
+        row = METRICS.get(metric or self.metric.partition("|")[0])
+        return row.unit if row is not None else ""
+
+    def violated_by(self, value: float, *, relaxed: bool = False) -> bool:
+        """Whether one observation is on the wrong side of the limit; on the limit is within."""
+        limit = self.relaxed_bound if relaxed else self.bound
+        return value > limit if self.direction == "<=" else value < limit
+
+
+def quantile_level(statistic: str) -> float | None:
+    """0.95 for `p95`; None for what is no quantile.
+
+    Raises:
+        UsageError: a quantile of level 0 was asked for.
+    """
+    match = _QUANTILE.fullmatch(statistic)
+    if match is None:
+        return None
+    level = round(float(match[1]) / 100, 12)
+    if level == 0:
+        raise UsageError("p0 is no quantile that can be judged; use statistic='min'")
+    return level

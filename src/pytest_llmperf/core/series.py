@@ -1,0 +1,103 @@
+"""The measurements of one scenario in dispatch order.
+
+Times are seconds. A `Series` keeps everything that was measured, warm-ups and failures included, and knows no limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.generation import Usage
+
+Factor = str | float | bool | None
+"""A value of an arm's factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One call's metrics. A metric stands in `values` or, with the reason why it cannot be had, in `absent`."""
+
+    round: int
+    dispatched: float
+    """Seconds from the start of the series to the first attempt."""
+    finished: float | None
+    """Seconds from the start of the series to the last content, or to the end of a call that failed; None when
+    neither was seen."""
+    streamed: bool
+    values: dict[str, float]
+    absent: dict[str, str]
+    event_gaps: tuple[float, ...] = ()
+    """Seconds between successive content deltas."""
+    failure: str = ""
+    throttled: int = 0
+    """Attempts that were answered 429."""
+    protocol: str = ""
+    model: str = ""
+    endpoint: str = ""
+    provenance: str = ""
+    stop_reason: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def attempts(self) -> int:
+        """HTTP attempts this call took."""
+        return int(self.values["attempts"])
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One run of the test body."""
+
+    number: int
+    """In dispatch order, from 0, warm-ups first."""
+    warmup: bool
+    started: float
+    ended: float | None
+    """None when it was interrupted."""
+    failure: str = ""
+    """What the body raised, as text."""
+    scores: dict[str, float] = field(default_factory=dict)
+    records: dict[str, float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Rounds and their calls in dispatch order, for one scenario and arm."""
+
+    scenario: str
+    source: Source
+    clock: str
+    arm: str = ""
+    factors: dict[str, Factor] = field(default_factory=dict)
+    rounds: tuple[Round, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    unattributed: int = 0
+    """Calls seen that belong to no one round for sure; they are not judged."""
+    loop_lag: float | None = None
+    """99 % quantile of the event loop's lateness, the error bar of every time stamp; None where there is none."""
+    ended_by: str = ""
+    """Why sampling ended before all rounds were run; empty when it did not."""
+
+    @property
+    def cut(self) -> frozenset[int]:
+        """Numbers of the interrupted rounds in which a call had not ended well.
+
+        How it would have gone on nobody knows, so it is judged as absent. Left out it would be worse: the calls in
+        flight when a cap is reached are the slow ones.
+        """
+        interrupted = {round_.number for round_ in self.rounds if round_.ended is None}
+        return frozenset(m.round for m in self.measurements if m.failure and m.round in interrupted)
+
+    @property
+    def judged_rounds(self) -> tuple[Round, ...]:
+        """The rounds that count: no warm-ups, and none that was interrupted between two calls."""
+        cut = self.cut
+        return tuple(r for r in self.rounds if not r.warmup and (r.ended is not None or r.number in cut))
+
+    @property
+    def judged(self) -> tuple[Measurement, ...]:
+        """The calls of the rounds that count."""
+        counted = {round_.number for round_ in self.judged_rounds}
+        return tuple(m for m in self.measurements if m.round in counted)

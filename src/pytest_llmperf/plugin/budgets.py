@@ -1,0 +1,70 @@
+"""Whether a budget of rounds can decide a claim at all, asked at collection, before any paid call."""
+
+from __future__ import annotations
+
+import math
+
+from pytest_llmperf.core import wording
+from pytest_llmperf.core.objective import SHARES, Objective
+from pytest_llmperf.plugin.marks import Scenario
+
+
+def undecidable(scenario: Scenario) -> list[str]:
+    """Claims that the rounds can neither pass nor fail, in words; each is an error of the test's author."""
+    return [text for objective in scenario.objectives if (text := _undecidable(objective, scenario.plan.rounds))]
+
+
+def unpassable(scenario: Scenario) -> list[str]:
+    """Claims that the rounds can fail but never pass, in words."""
+    return [text for objective in scenario.objectives if (text := _unpassable(objective, scenario.plan.rounds))]
+
+
+def tolerated_share(objective: Objective) -> float | None:
+    """The share of bad observations a claim tolerates; None for a claim that is no question of shares."""
+    if objective.metric in SHARES:
+        return objective.bound if objective.direction == "<=" else 1 - objective.bound
+    if objective.level is None:
+        return None
+    return round(1 - objective.level, 12) if objective.direction == "<=" else objective.level
+
+
+def _undecidable(objective: Objective, rounds: int) -> str:
+    from pytest_llmperf.statistics.means import LEAST_N
+    from pytest_llmperf.statistics.planning import decidability
+
+    share = tolerated_share(objective)
+    if share is None:
+        if objective.statistic in ("mean", "total", "per_mtok") and rounds < LEAST_N:
+            what = "a mean" if objective.statistic == "mean" else "a total"
+            return f"{objective.mark}: {rounds} rounds cannot decide {what}; {LEAST_N} are the fewest"
+        return ""
+    able = decidability(rounds, share, _alpha(objective))
+    if able.can_pass or able.can_fail:
+        return ""
+    least = [n for n in (able.least_n_to_pass, able.least_n_to_fail) if n is not None]
+    enough = f"; {min(least)} are the fewest that can" if least else ""
+    return (
+        f"{objective.mark}: {wording.count(rounds, 'round')} can neither pass nor fail {objective.described()}{enough}"
+    )
+
+
+def _unpassable(objective: Objective, rounds: int) -> str:
+    from pytest_llmperf.statistics.planning import decidability
+
+    share = tolerated_share(objective)
+    if share is None:
+        return ""
+    able = decidability(rounds, share, _alpha(objective))
+    if able.can_pass or not able.can_fail:
+        return ""
+    claim = f"{objective.mark}: {wording.count(rounds, 'round')} can fail {objective.described()} but never pass it"
+    if able.least_n_to_pass is None:
+        return f"{claim}: no number of rounds shows that something cannot happen"
+    hint = f"{claim}; {able.least_n_to_pass} are needed"
+    if objective.level is None or objective.direction != "<=":
+        return hint
+    return f"{hint}, or claim p{math.floor(able.highest_level * 100)}, the highest quantile {rounds} can pass"
+
+
+def _alpha(objective: Objective) -> float:
+    return round(1 - objective.confidence, 12)

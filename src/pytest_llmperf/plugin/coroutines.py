@@ -1,0 +1,35 @@
+"""Coroutine tests that carry our marks need no other: they get pytest-asyncio's, unless another plugin runs them."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from pytest_llmperf.plugin.marks import ARGUMENTS
+
+_ASYNC_MARKS = frozenset({"asyncio", "anyio", "trio", "twisted", "tornado"})
+
+
+def adopt(collector: pytest.Collector, name: str, test: object, *, short_marks: bool) -> None:
+    """Mark a coroutine test function for pytest-asyncio where it has a mark of ours and none of an async plugin."""
+    if not inspect.iscoroutinefunction(test) or not _is_test(collector, name, test):
+        return
+    ours = set(ARGUMENTS) if short_marks else {"llmperf"}
+    names = {mark.name for mark in getattr(test, "pytestmark", ())} | {mark.name for mark in collector.iter_markers()}
+    if names & ours and not names & _ASYNC_MARKS and not _is_anyios(collector, test):
+        pytest.mark.asyncio(test)
+
+
+def _is_test(collector: pytest.Collector, name: str, test: object) -> bool:
+    chooses = getattr(collector, "istestfunction", None)
+    return chooses is not None and chooses(test, name) and collector.config.pluginmanager.hasplugin("asyncio")
+
+
+def _is_anyios(collector: pytest.Collector, test: object) -> bool:
+    """Whether anyio will run it without a mark of its own."""
+    try:
+        automatic = collector.config.getini("anyio_mode") == "auto"
+    except ValueError:
+        automatic = False
+    return automatic or "anyio_backend" in inspect.signature(test).parameters  # type: ignore[arg-type]

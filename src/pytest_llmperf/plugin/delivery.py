@@ -1,0 +1,103 @@
+"""How results leave: on the report to the controller, from there to the terminal and to files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_llmperf.core.plain import from_plain, to_plain
+from pytest_llmperf.plugin.execution import RESULT
+from pytest_llmperf.plugin.session import Run, is_worker
+from pytest_llmperf.reports.report import TestResult
+
+_PROPERTY = "llmperf."
+
+
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put a finished test's result on its report, and its headline numbers among the report's properties."""
+    result = item.stash.get(RESULT, None)
+    if result is None:
+        return
+    del item.stash[RESULT]  # a rerun makes its own
+    report.llmperf = to_plain(result)  # type: ignore[attr-defined]
+    own = [entry for entry in item.user_properties if not entry[0].startswith(_PROPERTY)]
+    item.user_properties[:] = list(dict.fromkeys(own))  # a body that ran n times recorded the same n times
+    if _junit(item.config) == "testcase":
+        from pytest_llmperf.reports.junit import properties
+
+        item.user_properties.extend(properties(result))
+    report.user_properties = list(item.user_properties)
+
+
+def received(data: Any) -> TestResult:
+    """The result that came on a report."""
+    return from_plain(TestResult, data)
+
+
+def status(report: pytest.TestReport, policy: str) -> Any:
+    """Category, letter and words for pytest's own display; None where pytest's are right."""
+    if report.when != "call" or report.skipped or hasattr(report, "wasxfail"):
+        return None
+    from pytest_llmperf.reports.failure import deciding_line
+
+    result = received(report.llmperf)
+    line = deciding_line(result)
+    if report.failed:
+        return "failed", "F", (f"FAILED ({line})", {"red": True})
+    if result.outcome == "inconclusive" and policy != "pass":
+        return "inconclusive", "?", (f"INCONCLUSIVE ({line})", {"yellow": True})
+    return "passed", ".", (f"PASSED ({line})", {"green": True})
+
+
+def print_summary(run: Run, terminal: Any) -> None:
+    """The table at the end."""
+    from pytest_llmperf.reports.terminal import render
+
+    writer = run.config.get_terminal_writer()
+    terminal.ensure_newline()
+    text = render(
+        run.report(),
+        console_width=writer.fullwidth,
+        color=bool(writer.hasmarkup),
+        verbosity=run.config.get_verbosity(),
+    )
+    terminal.write(text.rstrip("\n") + "\n")
+    for trouble in run.troubles:
+        terminal.write(f"llmperf: {trouble}\n", red=True)
+
+
+def write_files(run: Run, session: pytest.Session) -> None:
+    """Write what the options ask for. A file that cannot be written fails the run, and loses nothing else of it."""
+    if is_worker(run.config):
+        return
+    from pytest_llmperf.reports import json_file
+
+    report = run.report()
+    if run.settings.json is not None:
+        try:
+            json_file.write(report, run.config.invocation_params.dir / run.settings.json)
+        except OSError as error:
+            run.troubles.append(f"--llmperf-json={run.settings.json} could not be written: {error}")
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    if run.settings.junit == "suite":
+        _write_suite_properties(run)
+
+
+def _write_suite_properties(run: Run) -> None:
+    from _pytest.junitxml import xml_key  # there is no public way to a suite's properties outside of a fixture
+
+    xml = run.config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    from pytest_llmperf.reports.junit import properties
+
+    for result in run.report().tests:
+        for name, value in properties(result):
+            xml.add_global_property(f"{result.nodeid} {name}", value)
+
+
+def _junit(config: pytest.Config) -> str:
+    from pytest_llmperf.plugin import SETTINGS
+
+    return config.stash[SETTINGS].junit

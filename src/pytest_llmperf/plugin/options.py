@@ -1,0 +1,175 @@
+"""The options, from the command line, the environment and the ini file, as one frozen value.
+
+The command line wins over the environment (`PYTEST_LLMPERF_…`), which wins over the ini file. Every name is the same
+word in all three.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BACKENDS = ("replay", "record", "live", "simulate")
+CLOCKS = ("auto", "instant", "virtual", "realtime")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option in all its three places."""
+
+    name: str
+    """As in `llmperf_name`, `--llmperf-name` and `PYTEST_LLMPERF_NAME`."""
+    convert: Callable[[str], Any]
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    flag: bool = False
+
+    @property
+    def ini(self) -> str:
+        """Name in the ini file and of the parsed option."""
+        return f"llmperf_{self.name}"
+
+    @property
+    def cli(self) -> str:
+        """Name on the command line."""
+        return f"--llmperf-{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """Name in the environment."""
+        return f"PYTEST_LLMPERF_{self.name.upper()}"
+
+
+def _truth(text: str) -> bool:
+    if text.strip().lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.strip().lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise ValueError("write true or false")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise ValueError(f"must be at least {least}")
+        return number
+
+    return convert
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError("must be a positive number")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0.5 <= number < 1:
+        raise ValueError("must be at least 0.5 and below 1")
+    return number
+
+
+OPTIONS = (
+    Option("backend", str, "replay", "where answers come from", BACKENDS),
+    Option("clock", str, "auto", "which clock waits and times are read from", CLOCKS),
+    Option("profile", str, "claude-opus-4", "the simulated API's profile: a name or a TOML file", metavar="NAME"),
+    Option("rounds", _whole(1), None, "override the marks' number of judged rounds", metavar="N"),
+    Option("stop", str, None, "override the marks' stop rule", ("early", "fixed")),
+    Option("confidence", _share, None, "override the marks' confidence", metavar="SHARE"),
+    Option("seed", int, 0, "seed of the simulated API", metavar="N"),
+    Option("max_usd", _positive, None, "most dollars the whole run may spend", metavar="USD"),
+    Option("max_calls", _whole(1), None, "most HTTP attempts the whole run may send", metavar="N"),
+    Option("max_seconds", _positive, None, "most seconds the whole run may sample", metavar="S"),
+    Option("inconclusive", str, "warn", "how an inconclusive test ends", ("warn", "fail", "pass")),
+    Option("json", Path, None, "write a JSON report (schema 1)", metavar="PATH"),
+    Option("junit", str, "testcase", "where --junitxml carries the properties", ("testcase", "suite", "off")),
+    Option("off", _truth, default=False, help="run marked tests once, plainly", flag=True),
+)
+SHORT_MARKS = "llmperf_short_marks"
+PRICES = "llmperf_prices"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options say; None where an option leaves a matter to the marks."""
+
+    backend: str
+    clock: str
+    profile: str
+    rounds: int | None
+    stop: str | None
+    confidence: float | None
+    seed: int
+    max_usd: float | None
+    max_calls: int | None
+    max_seconds: float | None
+    inconclusive: str
+    json: Path | None
+    junit: str
+    off: bool
+    prices: tuple[str, ...] = ()
+    short_marks: bool = True
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Tell pytest of every option."""
+    group = parser.getgroup("llmperf", "performance of LLM API calls")
+    for option in OPTIONS:
+        shown = option.help if option.flag or option.default is None else f"{option.help} (default: {option.default})"
+        if option.flag:
+            group.addoption(option.cli, dest=option.ini, action="store_const", const="true", default=None, help=shown)
+        elif option.choices:
+            group.addoption(option.cli, dest=option.ini, choices=option.choices, default=None, help=shown)
+        else:
+            group.addoption(option.cli, dest=option.ini, metavar=option.metavar, default=None, help=shown)
+        parser.addini(option.ini, f"{shown}; same as {option.cli}", default=None)
+    parser.addini(
+        SHORT_MARKS, "whether latency, throughput, cost, … are ours as well (default: true)", "bool", default=True
+    )
+    parser.addini(PRICES, "own prices: 'model = input, output' in dollars per million tokens", "linelist", [])
+
+
+def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this run.
+
+    Raises:
+        pytest.UsageError: an option's value cannot be read.
+    """
+    values = {option.name: _read(option, config, environment) for option in OPTIONS}
+    settings = Settings(**values, prices=tuple(config.getini(PRICES)), short_marks=bool(config.getini(SHORT_MARKS)))
+    if settings.backend == "live" and settings.clock not in ("auto", "realtime"):
+        raise pytest.UsageError(
+            f"--llmperf-clock={settings.clock} cannot go with --llmperf-backend=live: a real API answers in real time"
+        )
+    return settings
+
+
+def _read(option: Option, config: pytest.Config, environment: Mapping[str, str]) -> Any:
+    for place, text in (
+        (option.cli, config.getoption(option.ini, None)),
+        (option.variable, environment.get(option.variable)),
+        (option.ini, config.getini(option.ini)),
+    ):
+        if text not in (None, ""):
+            return _converted(option, place, str(text))
+    return option.default
+
+
+def _converted(option: Option, place: str, text: str) -> Any:
+    if option.choices and text not in option.choices:
+        raise pytest.UsageError(f"{place}: {text!r} is none of {', '.join(option.choices)}")
+    try:
+        return option.convert(text)
+    except ValueError as error:
+        raise pytest.UsageError(f"{place}: cannot use {text!r}: {error}") from None

@@ -1,0 +1,78 @@
+"""The live line while a long test samples: written behind pytest's own text, and gone when the test ends.
+
+The cursor is saved, the line written and the cursor restored, so that the final screen is that of a run without it.
+Nothing is written where the terminal is none, on xdist workers, or with `-q`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_llmperf.runner.loop import Sampling
+
+_PAUSE = 0.1
+"""Seconds between two writings."""
+_SAVE, _RESTORE, _ERASE = "\x1b7", "\x1b8", "\x1b[K"
+
+
+class Progress:
+    """Shows how far the sampling of the running test is."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        writer = config.get_terminal_writer() if self._reporter is not None else None
+        isatty = getattr(self._reporter, "isatty", False)
+        self._on = bool(isatty) and writer is not None and writer.hasmarkup and config.get_verbosity() >= 0
+        self._due = 0.0
+        self._began: dict[str, float] = {}
+        self._shown = False
+
+    def show(self, item: pytest.Item, sampling: Sampling) -> None:
+        """Write the line anew, unless it was just written."""
+        now = time.perf_counter()
+        began = self._began.setdefault(item.nodeid, now)
+        if not self._on or now < self._due:
+            return
+        from pytest_llmperf.reports.terminal import progress_text
+
+        self._due = now + _PAUSE
+        done, total = len(sampling.rounds), sampling.plan.total_rounds
+        elapsed = now - began
+        remaining = elapsed / done * (total - done) if done else None
+        spent = sum(measurement.values.get("cost", 0.0) for measurement in sampling.measurements)
+        self._write(
+            progress_text(
+                done,
+                total,
+                spend_usd=spent,
+                elapsed_s=elapsed,
+                remaining_s=remaining,
+                note=f"{sampling.clock.name} time",
+            )
+        )
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._write("")
+            self._shown = False
+
+    def _write(self, text: str) -> None:
+        writer = self._config.get_terminal_writer()
+        room = max(writer.fullwidth - writer.width_of_current_line - 2, 0)
+        line = f" {text}"[:room] if text else ""
+        if self._capture is not None:
+            with self._capture.global_and_fixture_disabled():
+                self._emit(line)
+        else:
+            self._emit(line)
+        self._shown = bool(text)
+
+    def _emit(self, line: str) -> None:
+        self._reporter.write_raw(f"{_SAVE}{line}{_ERASE}{_RESTORE}", flush=True)

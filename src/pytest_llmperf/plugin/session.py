@@ -1,0 +1,144 @@
+"""What one pytest run knows: its settings, its budget, its profile, and the results gathered so far.
+
+On an xdist worker results leave on the reports; only the controller (or the one process there is) keeps them, prints
+them and writes files.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llmperf._version import __version__
+from pytest_llmperf.plugin.options import Settings
+from pytest_llmperf.plugin.progress import Progress
+
+if TYPE_CHECKING:
+    from pytest_llmperf.core.environment import Environment
+    from pytest_llmperf.core.pricing import PriceBook
+    from pytest_llmperf.reports.report import Report, TestResult
+    from pytest_llmperf.runner.budget import Budget
+    from pytest_llmperf.simulator.profile import Profile
+
+_PACKAGES = (
+    "pytest",
+    "pytest-llmperf",
+    "anthropic",
+    "httpx2",
+    "httpx",
+    "pytest-asyncio",
+    "anyio",
+    "vcrpy",
+    "numpy",
+    "scipy",
+)
+
+
+class LLMPerfWarning(pytest.PytestWarning):
+    """Something of the measurement that its reader should know."""
+
+
+@dataclass
+class Run:
+    """The state of one pytest run, made when the first marked test is found."""
+
+    config: pytest.Config
+    settings: Settings
+    results: list[TestResult] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    """What went wrong outside of any test, for the end of the summary."""
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @cached_property
+    def progress(self) -> Progress:
+        """The live line of the terminal."""
+        return Progress(self.config)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The caps of the whole run; under xdist each worker has its share."""
+        from pytest_llmperf.runner.budget import Budget
+
+        workers = worker_count(self.config)
+        share = workers if is_worker(self.config) else 1
+        calls, usd = self.settings.max_calls, self.settings.max_usd
+        return Budget(
+            max_calls=None if calls is None else max(calls // share, 1),
+            max_usd=None if usd is None else usd / share,
+            max_seconds=self.settings.max_seconds,
+            label="--llmperf: ",
+        )
+
+    @cached_property
+    def prices(self) -> PriceBook:
+        """Own prices of the ini file, and the library's."""
+        from pytest_llmperf.core.pricing import PriceBook, parse_prices
+
+        return PriceBook(parse_prices(list(self.settings.prices)))
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The simulated API's profile."""
+        from pytest_llmperf.simulator.profile import load
+
+        return load(self.settings.profile)
+
+    def keep(self, result: TestResult) -> None:
+        """Add a result; one that was there for the same test (a rerun's) is replaced."""
+        self.results = [other for other in self.results if other.nodeid != result.nodeid]
+        self.results.append(result)
+
+    def report(self) -> Report:
+        """All verdicts of the run, in the order of files and names, however they were distributed."""
+        from pytest_llmperf.reports.report import Report
+
+        ordered = tuple(sorted(self.results, key=lambda result: result.nodeid))
+        return Report(__version__, self.started, self._environment(ordered), ordered)
+
+    def _environment(self, results: tuple[TestResult, ...]) -> Environment:
+        from pytest_llmperf.core.environment import Environment
+
+        simulated = self.settings.backend == "simulate"
+        clocks = sorted({result.clock for result in results})
+        return Environment(
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}",
+            processors=os.cpu_count() or 1,
+            packages={name: version for name in _PACKAGES if (version := _version(name))},
+            backend=self.settings.backend,
+            clock=", ".join(clocks),
+            profile=self.settings.profile if simulated else "",
+            seed=self.settings.seed if simulated else None,
+            # Workers share the processors, which matters where time is real and nowhere else.
+            workers=worker_count(self.config) if "realtime" in clocks else 0,
+            prices=self.prices.source,
+            ci="GitHub Actions" if os.environ.get("GITHUB_ACTIONS") else "yes" if os.environ.get("CI") else "",
+        )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process is an xdist worker."""
+    return hasattr(config, "workerinput")
+
+
+def worker_count(config: pytest.Config) -> int:
+    """Workers of this run; 0 without xdist."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if worker:
+        return int(worker["workercount"])
+    tx = config.getoption("tx", None) or []
+    return len(tx) if config.getoption("dist", "no") != "no" else 0

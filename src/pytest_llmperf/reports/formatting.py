@@ -1,0 +1,103 @@
+"""Phrases that more than one renderer says, in plain words without colour.
+
+They put a verdict's own numbers into words and compare none of them: whether a value is beyond its limit is read from
+the outcome.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pytest_llmperf.core import wording
+from pytest_llmperf.core.observations import was_cut
+from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.reports.report import TestResult
+
+SIDES = {"<=": "at most", ">=": "at least"}
+_BEYOND = {"<=": ">", ">=": "<"}
+_FAILURES_LISTED = 3
+
+
+def subject(verdict: Verdict) -> str:
+    """What a claim is about, with its arm: `p95 ttft [temperature=0]`."""
+    words = verdict.claim.partition(f" {verdict.direction} ")[0]
+    return f"{words} [{verdict.arm}]" if verdict.arm else words
+
+
+def limit(verdict: Verdict) -> str:
+    """The limit in its unit: `2340 ms`."""
+    return wording.quantity(verdict.bound, verdict.unit)
+
+
+def estimate(verdict: Verdict) -> str:
+    """The point estimate in its unit, or that there is none."""
+    return "nothing" if verdict.estimate is None else wording.quantity(verdict.estimate, verdict.unit)
+
+
+def interval(verdict: Verdict) -> str:
+    """The interval in its unit; empty where there is none or it says no more than the estimate."""
+    if verdict.low is None or verdict.high is None:
+        return ""
+    words = wording.interval(verdict.low, verdict.high, verdict.unit)
+    return "" if words == estimate(verdict) else words
+
+
+def measured(verdict: Verdict) -> str:
+    """Estimate and interval in little space: `1402 (1310 … 1498) ms`, or `9800 ms (8900 ms … 10.2 s)`."""
+    value, bounds = estimate(verdict), interval(verdict)
+    number, space, unit = value.partition(" ")
+    if space and bounds.endswith(f" {unit}") and bounds.count(unit) == 1:
+        return f"{number} ({bounds.removesuffix(f' {unit}')}) {unit}"
+    return f"{value} ({bounds})" if bounds else value
+
+
+def against_limit(verdict: Verdict) -> str:
+    """Claim and estimate as one phrase that is true: `p95 ttft 2100 ms <= 2340 ms`, or `… > 2340 ms` when it failed."""
+    seen = f"{subject(verdict)} {estimate(verdict)}"
+    if verdict.outcome is Outcome.PASSED:
+        return f"{seen} {verdict.direction} {limit(verdict)}"
+    if verdict.outcome is Outcome.FAILED:
+        return f"{seen} {_BEYOND[verdict.direction]} {limit(verdict)}"
+    return f"{seen}, {SIDES[verdict.direction]} {limit(verdict)} not shown"
+
+
+def circumstances(result: TestResult) -> list[str]:
+    """What happened while sampling that the verdicts alone do not say, a line for each."""
+    lines = ["partial: interrupted before all rounds were run"] if result.interrupted else []
+    for series in result.series:
+        of_arm = _of_arm(series)
+        cut = series.cut
+        failures = [call.failure for call in series.judged if call.failure and not was_cut(call, cut)]
+        if failures:
+            lines.append(
+                f"{len(failures)} of {wording.count(len(series.judged), 'call')} failed{of_arm}: {_listed(failures)}"
+            )
+        if series.ended_by:
+            lines.append(f"sampling ended early{of_arm}: {series.ended_by}")
+        if series.unattributed:
+            calls = wording.count(series.unattributed, "call")
+            lines.append(f"{calls} left out{of_arm}: it is not certain which round made them")
+    return lines
+
+
+def error_bars(result: TestResult) -> list[str]:
+    """How far off times can be, a line for each series measured in real time; other clocks have no late stamps."""
+    return [
+        f"error bar of every time{_of_arm(series)}: {wording.quantity(series.loop_lag, 's')}, "
+        "the event loop's lateness (p99)"
+        for series in result.series
+        if series.loop_lag and series.clock == "realtime"
+    ]
+
+
+def _of_arm(series: Series) -> str:
+    return f" [{series.arm}]" if series.arm else ""
+
+
+def _listed(failures: list[str]) -> str:
+    """The most common failures with their counts."""
+    reasons = Counter(failures).most_common()
+    shown = [f"{reason} ({times})" for reason, times in reasons[:_FAILURES_LISTED]]
+    rest = len(reasons[_FAILURES_LISTED:])
+    return "; ".join([*shown, *([wording.count(rest, "more reason")] if rest else [])])

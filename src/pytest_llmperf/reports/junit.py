@@ -1,0 +1,73 @@
+"""Properties for JUnit XML: flat names, one number or word each, in an order that does not change.
+
+A duration is in milliseconds and says so in its name, as the marks do; a number without a unit in its name is in the
+base unit of its metric.
+"""
+
+from __future__ import annotations
+
+from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.summary import MetricSummary, summarised
+from pytest_llmperf.reports.report import TestResult
+
+HEADLINE = (
+    ("ttft", "p50"),
+    ("ttft", "p95"),
+    ("e2e", "p50"),
+    ("e2e", "p95"),
+    ("output_tps", "p50"),
+    ("cost", "mean"),
+)
+"""Figures given for every test that has them, claimed or not."""
+_SUFFIX = {"s": "_ms", "s/token": "_ms", "USD": "_usd", "USD/Mtok": "_usd_per_mtok"}
+_MILLISECONDS = frozenset({"s", "s/token"})
+
+
+def properties(result: TestResult) -> list[tuple[str, str]]:
+    """The properties of one test: how it ended, its headline figures, its claimed figures, and its claims.
+
+    Names are `llmperf.ttft.p95_ms`, and `llmperf[temperature=0].ttft.p95_ms` for an arm. No name comes twice.
+    """
+    found = {
+        "llmperf.outcome": result.outcome,
+        "llmperf.source": str(result.source),
+        "llmperf.clock": result.clock,
+        "llmperf.rounds": str(sum(len(series.judged_rounds) for series in result.series)),
+    }
+    for series in result.series:
+        found |= _headline(series)
+    for verdict in result.verdicts:
+        name, value = f"{_prefix(verdict.arm)}.{verdict.metric}.{verdict.statistic}", verdict.estimate
+        if value is not None:
+            found[name + _SUFFIX.get(verdict.unit, "")] = _number(value, verdict.unit)
+    for number, verdict in enumerate(result.verdicts, 1):
+        name = f"{_prefix(verdict.arm)}.claim{number}"
+        found |= {name: verdict.claim, f"{name}.outcome": str(verdict.outcome)}
+        if verdict.estimate is not None:
+            found[f"{name}.estimate{_SUFFIX.get(verdict.unit, '')}"] = _number(verdict.estimate, verdict.unit)
+    return list(found.items())
+
+
+def _headline(series: Series) -> dict[str, str]:
+    metrics = summarised(series).metrics
+    return {
+        f"{_prefix(series.arm)}.{name}.{statistic}{_SUFFIX.get(metrics[name].unit, '')}": _number(
+            value, metrics[name].unit
+        )
+        for name, statistic in HEADLINE
+        if (value := _figure(metrics[name], statistic)) is not None
+    }
+
+
+def _figure(metric: MetricSummary, statistic: str) -> float | None:
+    value: float | None = getattr(metric, statistic)
+    return value
+
+
+def _prefix(arm: str) -> str:
+    return f"llmperf[{arm}]" if arm else "llmperf"
+
+
+def _number(value: float, unit: str) -> str:
+    """Six significant digits: more is noise, and a stable text keeps two runs comparable."""
+    return f"{value * 1e3 if unit in _MILLISECONDS else value:.6g}"

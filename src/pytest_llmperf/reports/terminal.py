@@ -1,0 +1,163 @@
+"""The summary in the terminal: one table for each source of numbers, and what stands out below its rows.
+
+Says what is shown and in which words; `page` lays it out, and imports rich only when something is rendered, so that
+importing this module costs nothing. Nothing here compares what was measured: what stands out is read from outcomes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from pytest_llmperf.core import wording
+from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.core.summary import MetricSummary, summarised
+from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.reports import formatting
+from pytest_llmperf.reports.page import OUTCOMES, Block, Line, Page, Row
+from pytest_llmperf.reports.report import Report, TestResult
+
+_HEADLINE = {"ttft": ("p50", "p95"), "e2e": ("p50", "p95"), "output_tps": ("p50",), "cost": ("mean",)}
+"""Figures that `-v` gives for every test that has them, and any verbosity for a test that claims nothing."""
+
+
+def render(report: Report, *, console_width: int, color: bool, verbosity: int = 0, encoding: str = "utf-8") -> str:
+    """The whole summary as text that ends with a line break; empty for a report without tests.
+
+    Args:
+        report: what to show; tests stand in its order, apart by source and clock.
+        console_width: columns of the terminal.
+        color: whether to write ANSI colours.
+        verbosity: pytest's. Below 0 only what did not pass, above 0 all reasons, formulas and headline figures.
+        encoding: of the terminal; where it lacks typographic characters, plain ones are written.
+    """
+    if not report.tests:
+        return ""
+    page = Page(console_width, color=color, encoding=encoding)
+    names = _names(report.tests)
+    for source, clock in dict.fromkeys((result.source, result.clock) for result in report.tests):
+        results = [result for result in report.tests if (result.source, result.clock) == (source, clock)]
+        _section(page, f"llmperf: {source}, {clock} clock", results, names, verbosity)
+    _closing(page, report, verbosity)
+    return page.text()
+
+
+def progress_text(
+    done: int, total: int, *, spend_usd: float, elapsed_s: float, remaining_s: float | None, note: str = ""
+) -> str:
+    """The live line of a test that samples: `37/100 rounds, 12 s, about 20 s left, $1.92, simulated`.
+
+    Args:
+        done: rounds that have ended.
+        total: the most rounds there will be.
+        spend_usd: dollars so far; not shown when there were none.
+        elapsed_s: seconds since the first round.
+        remaining_s: seconds that are left by the pace so far; None when that cannot be told.
+        note: what else to say, such as the source of the numbers.
+    """
+    parts = [
+        f"{done}/{wording.count(total, 'round')}",
+        wording.span(elapsed_s),
+        *([] if remaining_s is None else [f"about {wording.span(remaining_s)} left"]),
+        *([wording.quantity(spend_usd, "USD")] if spend_usd else []),
+        *([note] if note else []),
+    ]
+    return ", ".join(parts)
+
+
+def _names(results: Sequence[TestResult]) -> dict[str, str]:
+    """Module and test by node id; with the folders where they are needed to tell two apart."""
+    short = {result.nodeid: result.nodeid.partition("::")[0].rpartition("/")[2] for result in results}
+    short = {nodeid: nodeid.replace(nodeid.partition("::")[0], module, 1) for nodeid, module in short.items()}
+    times = Counter(short.values())
+    return {nodeid: name if times[name] == 1 else nodeid for nodeid, name in short.items()}
+
+
+def _section(page: Page, heading: str, results: list[TestResult], names: dict[str, str], verbosity: int) -> None:
+    blocks = [block for result in results if (block := _block(result, names[result.nodeid], verbosity)).rows]
+    if not blocks:
+        return
+    page.heading(heading)
+    page.table(blocks, Row("arm", "claim", _measured_heading(results), "n", "outcome"))
+
+
+def _block(result: TestResult, name: str, verbosity: int) -> Block:
+    rows = [_claim_row(verdict, verbosity) for verdict in result.verdicts] or _rows_without_claim(result)
+    if verbosity < 0:
+        rows = [row for row in rows if row.outcome != "passed"]
+    return Block(name, tuple(rows), tuple(_remarks(result, verbosity)))
+
+
+def _claim_row(verdict: Verdict, verbosity: int) -> Row:
+    passed = verdict.outcome is Outcome.PASSED
+    told = [verdict.reason, *([f"next: {verdict.remedy}"] if verdict.remedy else [])]
+    return Row(
+        arm=verdict.arm,
+        claim=verdict.claim,
+        measured=formatting.measured(verdict),
+        n=str(verdict.n),
+        outcome=str(verdict.outcome),
+        below=tuple(Line(words, "dim" if passed else "") for words in told if verbosity > 0 or not passed),
+    )
+
+
+def _rows_without_claim(result: TestResult) -> list[Row]:
+    rows = [Row(series.arm, "no claim", "", str(len(series.judged)), result.outcome) for series in result.series]
+    return rows or [Row("", "nothing measured", "", "0", result.outcome)]
+
+
+def _remarks(result: TestResult, verbosity: int) -> Iterator[Line]:
+    if result.error:
+        yield Line(result.error if verbosity > 0 else result.error.partition("\n")[0], "red")
+    for words in formatting.circumstances(result):
+        yield Line(words, "yellow")
+    for words in formatting.error_bars(result):
+        yield Line(words, "dim")
+    for series in result.series if verbosity > 0 or not result.verdicts else ():
+        figures = _headline(summarised(series).metrics)
+        yield Line(f"{series.arm}: {figures}" if series.arm else figures, "dim")
+
+
+def _headline(metrics: dict[str, MetricSummary]) -> str:
+    """`ttft p50 892 ms, p95 1402 ms; e2e p50 …`, without what is absent."""
+    parts = []
+    for name, statistics in _HEADLINE.items():
+        figures = [(statistic, getattr(metrics[name], statistic)) for statistic in statistics]
+        shown = [f"{key} {wording.quantity(value, metrics[name].unit)}" for key, value in figures if value is not None]
+        parts += [f"{name} {', '.join(shown)}"] if shown else []
+    return "; ".join(parts) or "no call was measured"
+
+
+def _formulas(results: Iterable[TestResult]) -> list[tuple[str, str]]:
+    """Name and formula of every metric that is shown, with the source of its definition."""
+    shown = {verdict.metric for result in results for verdict in result.verdicts} | _HEADLINE.keys()
+    return [(name, f"{row.formula} ({row.source})") for name, row in METRICS.items() if name in shown]
+
+
+def _measured_heading(results: Iterable[TestResult]) -> str:
+    shares = {wording.percent(verdict.confidence) for result in results for verdict in result.verdicts}
+    return f"measured ({shares.pop()} interval)" if len(shares) == 1 else "measured (interval)"
+
+
+def _closing(page: Page, report: Report, verbosity: int) -> None:
+    """The formulas, the notes, each once, and one line that counts."""
+    if verbosity > 0:
+        page.prose("formulas", "bold")
+        page.terms(_formulas(report.tests))
+    notes = Counter(note for result in report.tests for note in result.notes)
+    for note, times in notes.items() if verbosity >= 0 else ():
+        page.prose(f"note: {note}" + (f" ({times} tests)" if times != 1 else ""), "yellow")
+    sources = " and ".join(dict.fromkeys(str(result.source) for result in report.tests))
+    found = {result.outcome for result in report.tests}
+    style = next(style for outcome, (_, style) in OUTCOMES.items() if outcome in found)
+    page.prose(f"llmperf: {_counted(report.tests)}, {sources}", style)
+
+
+def _counted(results: Sequence[TestResult]) -> str:
+    """How many claims ended how, and how many tests without an answer: `5 of 7 claims passed, 2 failed, 1 error`."""
+    counts = Counter(verdict.outcome for result in results for verdict in result.verdicts)
+    claims = wording.count(counts.total(), "claim")
+    words = [f"{counts[Outcome.PASSED]} of {claims} passed" if counts else "no claim"]
+    words += [f"{counts[outcome]} {outcome}" for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE) if counts[outcome]]
+    errors = sum(result.outcome == "error" for result in results)
+    return ", ".join([*words, *([wording.count(errors, "error")] if errors else [])])

@@ -1,0 +1,220 @@
+"""Runs a plan: the closed loop, sync and async.
+
+The loop calls the body once for each round, in one event loop, and keeps everything it measured in a `Sampling`, so
+that whatever ends it (a cap, a failing assertion, Ctrl-C) loses nothing. Rounds are numbered in dispatch order. A body
+that raises for reasons of its own ends the sampling; a body that raises because a call failed has been measured.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pytest_llmperf.capture import Recorder
+from pytest_llmperf.clock import Clock
+from pytest_llmperf.core.call import Call
+from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.metrics import measure
+from pytest_llmperf.core.pricing import PriceBook
+from pytest_llmperf.core.series import Measurement, Round, Series
+from pytest_llmperf.runner.budget import Budget, BudgetReached
+from pytest_llmperf.runner.plan import Plan
+from pytest_llmperf.runner.rounds import CURRENT, OpenRound
+from pytest_llmperf.runner.tolerance import is_failed_call
+
+
+@dataclass(slots=True)
+class Sampling:
+    """One scenario being sampled, and all that was gathered so far."""
+
+    plan: Plan
+    clock: Clock
+    recorder: Recorder
+    prices: PriceBook
+    budgets: tuple[Budget, ...] = ()
+    errors_claimed: bool = False
+    on_round: Callable[[Sampling], None] = lambda _: None
+    """Called after every round, from the thread that ran it."""
+    rounds: list[Round] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    ended_by: str = ""
+    failed_round: int | None = None
+    """The round whose body raised for reasons of its own."""
+    dispatched: int = 0
+    zero_ns: int = -1
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, body: Callable[[], object]) -> None:
+        """Run all rounds of a plain function.
+
+        Raises:
+            BaseException: whatever the body raised for reasons of its own, as it was raised.
+        """
+        self._start()
+        self._work(body, self._next_warmup)
+        if self.plan.concurrency == 1:
+            self._work(body, self._next_judged)
+            return
+        with ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="llmperf") as pool:
+            contexts = [contextvars.copy_context() for _ in range(self.plan.concurrency)]
+            jobs = [pool.submit(context.run, self._work, body, self._next_judged) for context in contexts]
+        for job in jobs:
+            job.result()
+
+    async def run_async(self, body: Callable[[], Awaitable[object]]) -> None:
+        """Run all rounds of a coroutine function in the event loop that runs this.
+
+        Raises:
+            BaseException: whatever the body raised for reasons of its own, as it was raised.
+        """
+        self._start()
+        await self._work_async(body, self._next_warmup)
+        if self.plan.concurrency == 1:
+            await self._work_async(body, self._next_judged)
+            return
+        await self._work_together(body)
+
+    def run_one(self, body: Callable[[], object]) -> None:
+        """Run the next round only: the rounds are repeated from outside."""
+        self._start()
+        if (opened := self._next_judged()) is not None:
+            with self._round(opened):
+                body()
+
+    async def run_one_async(self, body: Callable[[], Awaitable[object]]) -> None:
+        """Run the next round only, of a coroutine function."""
+        self._start()
+        if (opened := self._next_judged()) is not None:
+            with self._round(opened):
+                await body()
+
+    async def _work_together(self, body: Callable[[], Awaitable[object]]) -> None:
+        """Several workers take rounds from one queue; the first error of the body's own cancels the others."""
+        import anyio
+
+        raised: list[BaseException] = []
+
+        async def worker() -> None:
+            try:
+                await self._work_async(body, self._next_judged)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 (kept, and raised again below as it was)
+                raised.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(self.plan.concurrency):
+                group.start_soon(worker)
+        if raised:
+            raise raised[0]
+
+    def _work(self, body: Callable[[], object], take: Callable[[], OpenRound | None]) -> None:
+        while (opened := take()) is not None:
+            with self._round(opened):
+                body()
+
+    async def _work_async(self, body: Callable[[], Awaitable[object]], take: Callable[[], OpenRound | None]) -> None:
+        while (opened := take()) is not None:
+            with self._round(opened):
+                await body()
+
+    def _start(self) -> None:
+        if self.zero_ns >= 0:
+            return
+        self.zero_ns = self.clock.now_ns()
+        for budget in self.budgets:
+            budget.start()
+            self.recorder.gates.append(budget.before_attempt)
+
+    def _next_warmup(self) -> OpenRound | None:
+        return self._open(self.plan.warmup)
+
+    def _next_judged(self) -> OpenRound | None:
+        return self._open(self.plan.total_rounds)
+
+    def _open(self, end: int) -> OpenRound | None:
+        """The next round below *end*, unless something ended the sampling."""
+        with self._lock:
+            self.ended_by = self.ended_by or next((b.reached for b in self.budgets if b.reached), "")
+            if self.ended_by or self.failed_round is not None or self.dispatched >= end:
+                return None
+            number = self.dispatched
+            self.dispatched += 1
+            return OpenRound(number, number < self.plan.warmup, self.clock.now_ns())
+
+    @contextmanager
+    def _round(self, opened: OpenRound) -> Iterator[None]:
+        """Everything observed inside belongs to this round; what it raises is sorted, and what it measured is kept."""
+        token = CURRENT.set(opened)
+        failure = ""
+        interrupted = False
+        try:
+            with self.recorder.round(opened.number):
+                yield
+        except BudgetReached as reached:
+            self.ended_by = str(reached)
+            interrupted = True
+        except BaseException as error:
+            calls = self.recorder.calls(opened.number)
+            failure = f"{type(error).__name__}: {error}"
+            interrupted = not isinstance(error, Exception)
+            if self._budget_was_cause(error):
+                interrupted = True
+            elif not is_failed_call(error, calls, errors_claimed=self.errors_claimed):
+                self.failed_round = opened.number
+                raise
+        finally:
+            CURRENT.reset(token)
+            self._close(opened, failure, interrupted=interrupted)
+        self.on_round(self)
+
+    def _budget_was_cause(self, error: BaseException) -> bool:
+        """A cap that was reached inside a task group comes out wrapped."""
+        reached = error.split(BudgetReached)[0] if isinstance(error, BaseExceptionGroup) else None
+        if reached is not None:
+            self.ended_by = self.ended_by or next((b.reached for b in self.budgets if b.reached), "a cap was reached")
+        return reached is not None
+
+    def _close(self, opened: OpenRound, failure: str, *, interrupted: bool) -> None:
+        """Turn the round's calls into measurements; those of an interrupted round are kept but not judged."""
+        calls = self.recorder.take(opened.number)
+        ended = None if interrupted else (self.clock.now_ns() - self.zero_ns) / 1e9
+        measurements = [self._measured(call, opened.number) for call in calls]
+        with self._lock:
+            for measurement in measurements:
+                for budget in self.budgets:
+                    budget.spend(measurement.values.get("cost", 0.0))
+            self.rounds.append(
+                Round(
+                    number=opened.number,
+                    warmup=opened.warmup,
+                    started=(opened.started_ns - self.zero_ns) / 1e9,
+                    ended=ended,
+                    failure=failure,
+                    scores=dict(opened.scores),
+                    records=dict(opened.records),
+                    units=dict(opened.units),
+                )
+            )
+            self.measurements += measurements
+
+    def series(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> Series:
+        """What was gathered so far, in dispatch order."""
+        return Series(
+            scenario=scenario,
+            source=source,
+            clock=self.clock.name,
+            rounds=tuple(sorted(self.rounds, key=lambda round_: round_.number)),
+            measurements=tuple(sorted(self.measurements, key=lambda m: (m.dispatched, m.round))),
+            unattributed=len(self.recorder.take_unattributed()),
+            loop_lag=loop_lag,
+            ended_by=self.ended_by,
+        )
+
+    def _measured(self, call: Call, number: int) -> Measurement:
+        return measure(call, round_number=number, zero_ns=self.zero_ns, clock=self.clock.name, prices=self.prices)

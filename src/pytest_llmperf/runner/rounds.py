@@ -1,0 +1,56 @@
+"""The round that is running, as the code inside it sees it."""
+
+from __future__ import annotations
+
+import math
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from pytest_llmperf.core.errors import UsageError
+
+
+@dataclass(slots=True)
+class OpenRound:
+    """A round under way: what the body said of it so far."""
+
+    number: int
+    """In dispatch order from 0, warm-ups first."""
+    warmup: bool
+    started_ns: int
+    scores: dict[str, float] = field(default_factory=dict)
+    records: dict[str, float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+
+    def score(self, value: float, name: str = "accuracy") -> None:
+        """Say how good this round's answer was, 0 to 1.
+
+        Raises:
+            UsageError: the value is no number from 0 to 1.
+        """
+        number = _number(value, name)
+        if not 0 <= number <= 1:
+            raise UsageError(f"llmperf.score({value!r}): a score is a number from 0 (wrong) to 1 (right)")
+        self.scores[name] = number
+
+    def record(self, name: str, value: float, unit: str = "") -> None:
+        """Keep a number of this round under a name, for `claim(metric=name, …)` and the reports.
+
+        Raises:
+            UsageError: the value is no finite number.
+        """
+        self.records[name] = _number(value, name)
+        self.units[name] = unit
+
+
+CURRENT: ContextVar[OpenRound | None] = ContextVar("llmperf_round", default=None)
+"""The round that the running code belongs to."""
+
+
+def _number(value: float, name: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{name}: {value!r} is no finite number")
+    return number

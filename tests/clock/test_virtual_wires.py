@@ -1,0 +1,279 @@
+"""Real sockets on a loop in virtual time."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import anyio
+import httpx2
+import pytest
+
+from pytest_llmperf.clock.errors import RealIO
+from pytest_llmperf.clock.time_module import real
+from pytest_llmperf.clock.virtual import enter_loop
+
+SECOND = 1_000_000_000
+BELOW_A_JUMP = 30 * SECOND  # more than any wait in real time here, less than what would be jumped
+
+
+@contextlib.contextmanager
+def server_in_a_thread(answer):
+    """A real server outside the loop: calls `answer(connection)` for each connection, in a thread that is older."""
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def echo_slowly(connection):
+    """Answers each message a fifth of a second later."""
+    while message := connection.recv(100):
+        real.sleep(0.2)
+        connection.sendall(message)
+
+
+async def ask(reader, writer, message=b"question"):
+    writer.write(message)
+    return await reader.readexactly(len(message))
+
+
+async def close(writer):
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def test_an_idle_server_does_not_hold_time(clock, in_loop):
+    """A socket that only listens is nothing that is still to come."""
+
+    async def main():
+        async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0):
+            await asyncio.sleep(3600)
+
+    in_loop(main)
+    assert clock.jumps == 1
+
+
+def test_a_server_on_the_same_loop_lives_in_the_same_time(clock, in_loop):
+    """What a server inside the test sleeps is jumped over, and its answers take no time."""
+
+    async def handle(reader, writer):
+        while line := await reader.readline():
+            await asyncio.sleep(30)
+            writer.write(line * 20_000)  # more than the kernel takes at once
+        await close(writer)
+
+    async def main():
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            ends = []
+            for _ in range(3):
+                writer.write(b"a line of a hundred and some bytes\n" * 3)
+                for _ in range(3 * 20_000):
+                    await reader.readline()
+                ends.append(clock.now_ns())
+            await asyncio.sleep(3600)
+            await close(writer)
+        return ends
+
+    assert in_loop(main) == [90 * SECOND, 180 * SECOND, 270 * SECOND]
+    assert clock.now_ns() == 3870 * SECOND
+
+
+def test_http_to_a_server_on_the_same_loop(clock, in_loop):
+    """httpx2 and a server in the test, with two slow chunks: the client sees them at their virtual times."""
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(2):
+            await asyncio.sleep(10)
+            writer.write(b"4\r\nword\r\n")
+        writer.write(b"0\r\n\r\n")
+        await close(writer)
+
+    async def main():
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server, httpx2.AsyncClient() as client:
+            port = server.sockets[0].getsockname()[1]
+            async with client.stream("GET", f"http://127.0.0.1:{port}/", timeout=60) as response:
+                return [(chunk, clock.now_ns()) async for chunk in response.aiter_raw()]
+
+    (first, first_ns), (second, second_ns) = in_loop(main)
+    assert first == second == b"word"
+    assert 10 * SECOND <= first_ns < 10.5 * SECOND  # connecting may follow real time for an instant
+    assert second_ns - first_ns == 10 * SECOND
+
+
+def test_a_real_server_is_waited_for_in_real_time(clock, in_loop):
+    """While an answer is pending time follows real time, so a time-out does not fire; afterwards it jumps."""
+
+    async def main():
+        with server_in_a_thread(echo_slowly) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            async with asyncio.timeout(60):
+                assert await ask(reader, writer) == b"question"
+            answered = clock.now_ns()
+            await close(writer)
+            await asyncio.sleep(3600)
+        return answered
+
+    answered = in_loop(main)
+    assert 0.15 * SECOND < answered < BELOW_A_JUMP
+    assert clock.now_ns() - answered == 3600 * SECOND
+
+
+def test_a_connection_from_before_is_waited_for_while_a_question_is_open(clock):
+    """A pool that a fixture opened holds time from its write to the answer, and not while it is idle."""
+
+    async def main():
+        with server_in_a_thread(echo_slowly) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            assert await ask(reader, writer) == b"question"
+            with enter_loop(clock):
+                await asyncio.sleep(3600)
+                idle_jumps = clock.jumps
+                async with asyncio.timeout(60):
+                    assert await ask(reader, writer) == b"question"
+                answered = clock.now_ns()
+                await asyncio.sleep(3600)
+            await close(writer)
+        return idle_jumps, answered - 3600 * SECOND
+
+    idle_jumps, took = asyncio.run(main())
+    assert idle_jumps == 1
+    assert 0.15 * SECOND < took < BELOW_A_JUMP
+    assert 7200 * SECOND <= clock.now_ns() < 7230 * SECOND
+
+
+def test_a_stream_that_is_read_on_demand_is_waited_for_in_its_pauses(clock, in_loop):
+    """What anyio reads, it reads only when asked: as long as someone reads, silence of the other side is not jumped over."""
+
+    def drip(connection):
+        connection.recv(100)
+        for _ in range(3):
+            connection.sendall(b"x")
+            real.sleep(0.7)
+
+    async def main():
+        with server_in_a_thread(drip) as (host, port):
+            async with await anyio.connect_tcp(host, port) as stream:
+                await stream.send(b"question")
+                with anyio.fail_after(60):
+                    received = [await stream.receive(1) for _ in range(3)]
+                took = clock.now_ns()
+                await anyio.sleep(3600)  # still open, but nobody reads
+        return received, took
+
+    received, took = in_loop(main)
+    assert received == [b"x", b"x", b"x"]
+    assert 1.3 * SECOND < took < BELOW_A_JUMP
+    assert clock.jumps >= 1
+
+
+def test_bare_descriptors_are_waited_for(clock, in_loop):
+    """A pipe, or a socket read without a transport, is pending as long as the loop watches it."""
+
+    async def main():
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+
+        def answer():
+            real.sleep(0.2)
+            theirs.sendall(b"x")
+
+        with ours, theirs:
+            thread = threading.Thread(target=answer)
+            thread.start()
+            async with asyncio.timeout(60):
+                received = await asyncio.get_running_loop().sock_recv(ours, 1)
+            thread.join()
+        return received
+
+    assert in_loop(main) == b"x"
+    assert 0.15 * SECOND < clock.now_ns() < BELOW_A_JUMP
+
+
+def test_descriptors_watched_from_before_do_not_hold_time(clock):
+    """A permanent reader of the application's own, say for messages that may come, is taken to be idle."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            loop.add_reader(ours, int)
+            with enter_loop(clock):
+                await asyncio.sleep(3600)
+            loop.remove_reader(ours)
+
+    asyncio.run(main())
+    assert clock.jumps == 1
+
+
+def test_datagrams_that_nobody_answers_do_not_hold_time(clock, in_loop):
+    """Metrics sent and forgotten delay nothing."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.socket(type=socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            address = silent.getsockname()
+            transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=address)
+            for _ in range(3):
+                transport.sendto(b"metric:1|c")
+                await asyncio.sleep(600)
+            transport.close()
+
+    in_loop(main)
+    assert clock.jumps == 3
+    assert clock.now_ns() == 1800 * SECOND
+
+
+def test_refusing_names_the_address(clock):
+    """With `refuse`, connecting raises in the code and at the exit, even if the code takes it for an outage."""
+    swallowed = []
+
+    async def main():
+        with enter_loop(clock, real_io="refuse"):
+            try:
+                await asyncio.open_connection("127.0.0.1", 9)
+            except Exception as error:  # noqa: BLE001 - as broad as an SDK that retries
+                swallowed.append(type(error))
+
+    with pytest.raises(RealIO, match=r"connecting to \('127\.0\.0\.1', 9\) is real, .* simulation or a cassette"):
+        asyncio.run(main())
+    assert swallowed == [RealIO]
+
+
+def test_refusing_covers_connections_from_before(clock):
+    """With `refuse`, a write to a connection that a fixture opened is an error too."""
+
+    async def main():
+        with server_in_a_thread(echo_slowly) as address:
+            _, writer = await asyncio.open_connection(*address)
+            try:
+                with enter_loop(clock, real_io="refuse"):
+                    writer.write(b"question")
+            finally:
+                await close(writer)
+
+    with pytest.raises(RealIO, match=r"writing to \('127\.0\.0\.1', \d+\)"):
+        asyncio.run(main())
+
+
+def test_refusing_covers_processes(clock, in_loop):
+    """With `refuse`, a process is not started."""
+    with pytest.raises(RealIO, match="starting a process"):
+        in_loop(lambda: asyncio.create_subprocess_exec("true"), real_io="refuse")

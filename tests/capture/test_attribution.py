@@ -25,7 +25,9 @@ def ask():
 
 
 async def aask():
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=MESSAGE))) as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=MESSAGE))
+    ) as client:
         await client.post("http://api.test/v1/messages", json=ASKED)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import sys
 import types
 from collections.abc import AsyncGenerator, Generator
 
 import anthropic
 import httpx2
 import pytest
+from anthropic import _base_client
 from anthropic._base_client import AsyncAPIClient, SyncAPIClient
 from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, event, streamed
 
@@ -357,8 +359,11 @@ def test_a_stream_outlives_the_observing(recorder):
 
 def test_without_the_sdks_methods_attempts_are_grouped_all_the_same(recorder, monkeypatch):
     """A version of the SDK that is built otherwise loses its own times, not its calls, and says so."""
+    rebuilt = types.ModuleType("anthropic._base_client")
+    vars(rebuilt).update(vars(_base_client))
+    del rebuilt.SyncAPIClient, rebuilt.AsyncAPIClient
+    monkeypatch.setitem(sys.modules, rebuilt.__name__, rebuilt)
     monkeypatch.delattr(anthropic, "Stream")
-    monkeypatch.setitem(__import__("sys").modules, "anthropic._base_client", types.ModuleType("other"))
     with observing(recorder), recorder.round("round"):
         assert read_create(sdk(overloaded, overloaded, streaming)) == "Hello"
     (call,) = recorder.take("round")

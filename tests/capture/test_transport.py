@@ -254,9 +254,7 @@ class Simulated:
 
     def transport(self, package, inner, *, asynchronous):
         self.asked.append((package.__name__, inner, asynchronous))
-        return package.MockTransport(
-            lambda _: package.Response(200, json=MESSAGE, extensions={SUBSTITUTED: True})
-        )
+        return package.MockTransport(lambda _: package.Response(200, json=MESSAGE, extensions={SUBSTITUTED: True}))
 
 
 def test_a_substitute_stands_in_for_the_network(recorder):
@@ -425,7 +423,8 @@ def run(code):
 
 def test_observing_imports_no_client():
     """Neither importing the layer nor observing with it imports a client, an SDK or pytest."""
-    assert run("""
+    assert (
+        run("""
         import sys
         from pytest_llmperf.capture import Recorder, observing
         recorder = Recorder(lambda: 0)
@@ -433,7 +432,9 @@ def test_observing_imports_no_client():
             pass
         print(*sys.modules.keys() & {"httpx", "httpx2", "anthropic", "pytest", "numpy", "scipy"})
         assert not recorder.warnings
-    """) == []
+    """)
+        == []
+    )
 
 
 def test_a_client_first_imported_inside_a_round_is_observed():

@@ -237,6 +237,8 @@ def _retry_count(request: Any) -> int:
 
 def _continues(call: CallLog, request: Any, retry_count: int) -> bool:
     """Whether a request is the next attempt of a call: where it was redirected to, or the next retry of the same."""
+    if not call.attempts:  # the clock failed before the first
+        return False
     last = call.attempts[-1]
     if last.status in REDIRECTS:
         return True

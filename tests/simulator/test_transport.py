@@ -1,0 +1,420 @@
+import asyncio
+import json
+import time
+
+import anthropic
+import anyio
+import httpx
+import httpx2
+import pytest
+
+from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE
+from pytest_llmperf.simulator.api import SimulatedApi
+from pytest_llmperf.simulator.profile import load
+from pytest_llmperf.simulator.transport import Simulator
+
+QUESTION = [{"role": "user", "content": "Write a Python function that merges intervals."}]
+ASK = {"model": "claude-opus-4", "max_tokens": 1024, "messages": QUESTION}
+TOOL = {"name": "record", "input_schema": {"type": "object", "properties": {"title": {"type": "string"}}}}
+QUICK = {
+    **{f"workloads.mixed.ttft_p{level}_ms": 30 for level in (50, 95)},
+    "workloads.mixed.output_tokens": 10,
+    "throughput.context_tokens_per_second": [[1, 200.0]],
+}
+"""Answers of some 80 ms, for tests in real time."""
+SLEEPLESS = httpx2.Timeout(600.0, connect=600.0)
+
+
+class SleptClock:
+    """A clock that `time.sleep` moves; it remembers every sleep."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ns = 0
+        self.slept: list[float] = []
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def __call__(self) -> int:
+        return self.ns
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.ns += round(seconds * 1e9)
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """A clock that `time.sleep` moves."""
+    return SleptClock(monkeypatch)
+
+
+def simulator(mode: str = "instant", overrides: dict | None = None, now_ns=None) -> Simulator:
+    return Simulator(SimulatedApi(load("claude-opus-4").with_overrides(overrides or {}), 1, now_ns), mode)
+
+
+def plain(message) -> dict:
+    """A message without what only the SDK's helpers add."""
+    document = message.model_dump()
+    for block in document["content"]:
+        block.pop("parsed_output", None)
+    return document
+
+
+def fault(kind: str) -> dict:
+    return {"extra_headers": {"x-llmperf-condition": f"fault={kind}"}}
+
+
+# --- the real SDK ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"max_tokens": 7},
+        {"tools": [TOOL]},
+        {"tools": [TOOL], "tool_choice": {"type": "any"}},
+        {"max_tokens": 3000, "thinking": {"type": "enabled", "budget_tokens": 1024}},
+        {"messages": [{"role": "user", "content": "Extract the items as JSON"}]},
+        {"system": [{"type": "text", "text": "s" * 8_000, "cache_control": {"type": "ephemeral"}}]},
+    ],
+    ids=["text", "cut", "tool", "forced", "thinking", "extraction", "cache"],
+)
+def test_the_sdk_reads_the_same_message_streamed_or_not(client, members) -> None:
+    """S06: `create` and `stream()` give one message for one seed: text, tool input, thinking, usage, ids."""
+    whole = client().messages.create(**ASK | members)
+    with client().messages.stream(**ASK | members) as stream:
+        streamed = stream.get_final_message()
+    assert plain(streamed) == plain(whole)
+    assert whole.usage.output_tokens > 0
+    assert whole._request_id.startswith("req_011C")
+
+
+def test_the_sdk_iterates_the_events_of_a_stream(client) -> None:
+    """`create(stream=True)` yields the protocol's events in their order."""
+    events = [event.type for event in client().messages.create(stream=True, **ASK)]
+    assert events[:2] == ["message_start", "content_block_start"]
+    assert set(events[2:-3]) == {"content_block_delta"}
+    assert events[-3:] == ["content_block_stop", "message_delta", "message_stop"]
+
+
+def test_the_sdk_parses_structured_output_and_counts_tokens(client) -> None:
+    """An output schema is met; `count_tokens` is answered."""
+    pydantic = pytest.importorskip("pydantic")
+    invoice = pydantic.create_model("Invoice", number=(int, ...), payer=(str, ...), lines=(list[str], ...))
+    assert client().messages.parse(output_format=invoice, **ASK).parsed_output.number == 1
+    counted = client().messages.count_tokens(model="claude-opus-4", messages=[{"role": "user", "content": "x" * 400}])
+    assert counted.input_tokens == 100
+
+
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        ({"model": "claude-9"}, anthropic.NotFoundError),
+        ({"max_tokens": 0}, anthropic.BadRequestError),
+        (fault("429"), anthropic.RateLimitError),
+        (fault("500"), anthropic.InternalServerError),
+        (fault("503"), anthropic.InternalServerError),
+        (fault("529"), anthropic.InternalServerError),
+        (fault("connect"), anthropic.APIConnectionError),
+        (fault("connect_timeout"), anthropic.APITimeoutError),
+        (fault("disconnect"), anthropic.APIConnectionError),
+        (fault("reset"), anthropic.APIConnectionError),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+def test_the_sdk_raises_what_it_would_raise(client, members, error) -> None:
+    """Every failure that is not in the middle of a stream becomes the SDK's own exception."""
+    with pytest.raises(error):
+        client().messages.create(**ASK | members)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("disconnect", httpx2.RemoteProtocolError),
+        ("reset", httpx2.ReadError),
+        ("error_event", anthropic.APIStatusError),
+    ],
+)
+def test_a_stream_fails_in_the_middle(client, kind, error) -> None:
+    """Some events arrive, then the network's or the provider's error."""
+    seen = []
+    with pytest.raises(error):
+        seen += client(seed=3).messages.create(stream=True, **ASK | fault(kind))
+    assert error is not anthropic.APIStatusError or not seen or seen[0].type == "message_start"
+
+
+def test_the_sdk_retries_what_may_be_retried(client, slept) -> None:
+    """S25: two 503s, then the answer; a bad request is sent once."""
+    retrying = client(max_retries=2)
+    retrying.messages.create(**ASK | fault("503:2"))
+    assert len(slept.slept) == 2
+    with pytest.raises(anthropic.BadRequestError):
+        retrying.messages.create(**ASK | {"max_tokens": 0})
+    assert len(slept.slept) == 2
+
+
+# --- time --------------------------------------------------------------------------------------------------------
+
+
+def test_timed_answers_wait_by_absolute_deadlines(client, slept) -> None:
+    """However slowly a client reads, later pieces are not late for it."""
+    timed = client(mode="timed", now_ns=slept, timeout=SLEEPLESS)
+    plan = simulator(now_ns=lambda: 0).api.receive("POST", "/v1/messages", host="", headers={}, body=json_of(True)).plan
+    moments = []
+    for event in timed.messages.create(stream=True, **ASK):
+        moments.append(slept.ns)
+        if event.type == "content_block_delta" and len(moments) == 10:
+            slept.ns += 3_000_000_000
+    assert moments[0] == pytest.approx(plan.headers_ns, abs=10)
+    assert moments[2] == pytest.approx(plan.pieces[1].at_ns, abs=10)
+    assert moments[-1] == pytest.approx(plan.end_ns, abs=10)
+
+
+def json_of(stream: bool) -> bytes:
+    """The body as the SDK sends it, but for the order of its members, which does not matter."""
+    return json.dumps(ASK | {"stream": stream}).encode()
+
+
+def test_an_answer_that_is_not_streamed_takes_its_whole_time(client, slept) -> None:
+    """S06: nothing is seen until the end, which is the stream's end too."""
+    client(mode="timed", now_ns=slept, timeout=SLEEPLESS).messages.create(**ASK)
+    whole = slept.ns
+    slept.ns = 0
+    list(client(mode="timed", now_ns=slept, timeout=SLEEPLESS).messages.create(stream=True, **ASK))
+    assert slept.ns == pytest.approx(whole, abs=10)
+    assert whole > 5e9
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_stall_longer_than_the_read_timeout_times_out_after_it(client, slept, stream) -> None:
+    """S24: the client gives up its own time-out after the last byte, not after the stall."""
+    waiting = client(mode="timed", now_ns=slept, timeout=httpx2.Timeout(7.0 if stream else 30.0))
+    ask = ASK | fault("stall") | {"stream": stream}
+    if stream:
+        with pytest.raises(httpx2.ReadTimeout):
+            list(waiting.messages.create(**ask))
+    else:
+        with pytest.raises(anthropic.APITimeoutError):
+            waiting.messages.create(**ask)
+    assert slept.slept[-1] == pytest.approx(7.0 if stream else 30.0)
+
+
+def test_a_stall_within_the_read_timeout_is_waited_out(client, slept) -> None:
+    """The rest of the answer comes after it."""
+    list(client(mode="timed", now_ns=slept, timeout=SLEEPLESS).messages.create(stream=True, **ASK | fault("stall")))
+    assert max(slept.slept) > 120
+
+
+def test_a_connection_that_is_never_made_times_out_after_its_own_limit(client, slept) -> None:
+    """The connect time-out counts, not the read time-out."""
+    waiting = client(mode="timed", now_ns=slept, timeout=httpx2.Timeout(60.0, connect=4.0))
+    with pytest.raises(anthropic.APITimeoutError):
+        waiting.messages.create(**ASK | fault("connect_timeout"))
+    assert slept.slept == [4.0]
+
+
+def test_sync_answers_really_wait(client) -> None:
+    """In real time the first byte is not there before it is due."""
+    began = time.monotonic_ns()
+    client(QUICK, mode="timed").messages.create(**ASK | {"messages": [{"role": "user", "content": "hi"}]})
+    assert time.monotonic_ns() - began >= 30_000_000
+
+
+# --- async -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    """Both event loops that the SDK runs on."""
+    return request.param
+
+
+@pytest.mark.anyio
+async def test_async_clients_are_served_on_asyncio_and_trio() -> None:
+    """Concurrent streams wait side by side, and each is whole."""
+    served = simulator("timed", QUICK)
+    began = time.monotonic_ns()
+    messages = []
+    async with httpx2.AsyncClient(transport=served.transport(httpx2, None, asynchronous=True)) as http:
+        async_client = anthropic.AsyncAnthropic(api_key="none", http_client=http)
+
+        async def call() -> None:
+            async with async_client.messages.stream(**ASK | {"messages": [{"role": "user", "content": "hi"}]}) as stream:
+                messages.append(await stream.get_final_message())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(call)
+            await anyio.sleep(0.02)
+            assert served.api.under_way == 5
+    assert all(message.stop_reason == "end_turn" for message in messages)
+    assert time.monotonic_ns() - began >= 30_000_000
+    assert served.api.under_way == 0
+
+
+@pytest.mark.anyio
+async def test_leaving_a_stream_early_ends_its_request() -> None:
+    """A closed, a cancelled and a dropped stream no longer count as in flight."""
+    served = simulator("timed")
+    async with httpx2.AsyncClient(transport=served.transport(httpx2, None, asynchronous=True)) as http:
+        async_client = anthropic.AsyncAnthropic(api_key="none", http_client=http)
+        quick = {"extra_headers": {"x-llmperf-condition": "output_tokens=3000"}}
+        with anyio.move_on_after(0.05) as scope:
+            await async_client.messages.create(**ASK | quick)
+        assert scope.cancelled_caught
+        assert served.api.under_way == 0
+        async with async_client.messages.stream(**ASK | quick) as stream:
+            async for _ in stream:
+                assert served.api.under_way == 1
+                break
+        assert served.api.under_way == 0
+
+
+@pytest.mark.anyio
+async def test_async_clients_see_every_failure() -> None:
+    """As sync ones do."""
+    served = simulator("instant")
+    async with httpx2.AsyncClient(transport=served.transport(httpx2, None, asynchronous=True)) as http:
+        async_client = anthropic.AsyncAnthropic(api_key="none", http_client=http, max_retries=0)
+        for kind in ("connect", "reset"):
+            with pytest.raises(anthropic.APIConnectionError):
+                await async_client.messages.create(**ASK | fault(kind))
+        stream = await async_client.messages.create(stream=True, **ASK | fault("disconnect"))
+        with pytest.raises(httpx2.RemoteProtocolError):
+            async for _ in stream:
+                pass
+
+
+def test_an_event_loop_of_its_own_can_move_the_time(monkeypatch) -> None:
+    """The async wait is the running loop's own timer, and nothing else."""
+    served = simulator("timed", now_ns=lambda: round(loop.time() * 1e9))
+
+    async def call() -> float:
+        began = loop.time()
+        transport = served.transport(httpx2, None, asynchronous=True)
+        async with httpx2.AsyncClient(transport=transport, timeout=None) as http:
+            answer = await http.post("https://api.anthropic.com/v1/messages", content=json_of(False))
+        assert answer.status_code == 200
+        return loop.time() - began
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        gained = [0.0]
+        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + gained[0])
+        later = loop.call_at
+
+        def at_once(when: float, callback, *args, context=None):
+            gained[0] += max(0.0, when - loop.time())
+            return later(when, callback, *args, context=context)
+
+        monkeypatch.setattr(loop, "call_at", at_once)
+        assert runner.run(call()) > 5.0
+
+
+# --- what the transport says and leaves alone --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_either_package_gets_objects_of_its_own(package) -> None:
+    """Transports, responses and exceptions belong to the package that asked."""
+    served = simulator()
+    transport = served.transport(package, None, asynchronous=False)
+    assert isinstance(transport, package.BaseTransport)
+    assert isinstance(served.transport(package, None, asynchronous=True), package.AsyncBaseTransport)
+    with package.Client(transport=transport, timeout=None) as http:
+        response = http.post("https://api.anthropic.com/v1/messages", content=json_of(False))
+        assert isinstance(response, package.Response)
+        assert response.extensions[SUBSTITUTED] is True
+        with pytest.raises(package.ConnectError):
+            headers = {"x-llmperf-condition": "fault=connect"}
+            http.post("https://api.anthropic.com/v1/messages", content=json_of(False), headers=headers)
+
+
+def test_instant_answers_carry_their_timeline() -> None:
+    """One moment for each chunk of the stream, in nanoseconds after the request's last byte."""
+    with httpx2.Client(transport=simulator().transport(httpx2, None, asynchronous=False)) as http:
+        began = time.monotonic_ns()
+        with http.stream("POST", "https://api.anthropic.com/v1/messages", content=json_of(True)) as response:
+            chunks = list(response.iter_raw())
+        assert time.monotonic_ns() - began < 5_000_000_000
+    timeline = response.extensions[TIMELINE]
+    assert len(timeline.chunks_ns) == len(chunks)
+    assert 0 < timeline.headers_ns <= timeline.chunks_ns[0]
+    assert list(timeline.chunks_ns) == sorted(timeline.chunks_ns)
+    assert timeline.end_ns == timeline.chunks_ns[-1] > 5_000_000_000
+
+
+def test_timed_answers_have_no_timeline(slept) -> None:
+    """Who waited has its own clock to read."""
+    transport = simulator("timed", now_ns=slept).transport(httpx2, None, asynchronous=False)
+    with httpx2.Client(transport=transport, timeout=None) as http:
+        response = http.post("https://api.anthropic.com/v1/messages", content=json_of(False))
+    assert TIMELINE not in response.extensions
+
+
+def test_an_instant_timeline_ends_where_a_read_times_out() -> None:
+    """The same chunks are yielded as the timeline has moments, then the time-out is raised."""
+    seen = []
+    with httpx2.Client(transport=simulator().transport(httpx2, None, asynchronous=False), timeout=8.0) as http:
+        headers = {"x-llmperf-condition": "fault=stall"}
+        url = "https://api.anthropic.com/v1/messages"
+        with pytest.raises(httpx2.ReadTimeout), http.stream("POST", url, content=json_of(True), headers=headers) as response:
+            seen += response.iter_raw()
+    timeline = response.extensions[TIMELINE]
+    assert len(seen) == len(timeline.chunks_ns)
+    assert timeline.end_ns - ([timeline.headers_ns, *timeline.chunks_ns][-1]) == 8_000_000_000
+
+
+def test_a_failure_before_any_response_is_told_by_the_request() -> None:
+    """There is no response to carry the timeline, so the request does."""
+    with httpx2.Client(transport=simulator().transport(httpx2, None, asynchronous=False), timeout=9.0) as http:
+        for kind, at_ns in (("connect", 0), ("connect_timeout", 9_000_000_000), ("stall", 9_000_000_000)):
+            request = http.build_request(
+                "POST",
+                "https://api.anthropic.com/v1/messages",
+                content=json_of(False),
+                headers={"x-llmperf-condition": f"fault={kind}"},
+            )
+            with pytest.raises(httpx2.TransportError):
+                http.send(request)
+            assert request.extensions[SUBSTITUTED] is True
+            assert request.extensions[TIMELINE].end_ns == at_ns
+
+
+def test_other_traffic_goes_to_the_transport_within() -> None:
+    """Only the Messages API is simulated, on any host; the rest is untouched."""
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return httpx2.Response(204)
+
+    inner = httpx2.MockTransport(answer)
+    with httpx2.Client(transport=simulator().transport(httpx2, inner, asynchronous=False), timeout=None) as http:
+        response = http.get("https://example.org/health")
+        assert (response.status_code, SUBSTITUTED in response.extensions) == (204, False)
+        assert http.post("http://localhost:9/v1/messages", content=json_of(False)).status_code == 200
+    assert [str(request.url) for request in asked] == ["https://example.org/health"]
+    assert SUBSTITUTED not in asked[0].extensions
+
+
+def test_without_a_transport_within_other_traffic_is_an_error() -> None:
+    """The message names what was asked for."""
+    with (
+        httpx2.Client(transport=simulator().transport(httpx2, None, asynchronous=False)) as http,
+        pytest.raises(httpx2.UnsupportedProtocol, match=r"https://example.org/ is no part of the simulated API"),
+    ):
+        http.get("https://example.org/")
+
+
+def test_closing_a_client_closes_the_transport_within() -> None:
+    """As if ours were not there."""
+    closed = []
+
+    class Inner(httpx2.BaseTransport):
+        def close(self) -> None:
+            closed.append(self)
+
+    httpx2.Client(transport=simulator().transport(httpx2, Inner(), asynchronous=False)).close()
+    assert len(closed) == 1

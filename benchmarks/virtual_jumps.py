@@ -3,7 +3,7 @@
     python benchmarks/virtual_jumps.py [seconds of real time per row]
 
 Each jump wakes one of so many sleeping tasks, or returns from one `time.sleep`. The bare loop runs the same tasks in
-real time, without waiting: what lies between the two is the price of virtual time. The last row is the price of an entry.
+real time, without waiting: what lies between the two is the price of virtual time. The last row is that of an entry.
 """
 
 import asyncio

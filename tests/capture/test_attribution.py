@@ -12,8 +12,8 @@ import anyio
 import httpx2
 import pytest
 import trio
-from capture.loopback import ASKED, MESSAGE
 
+from capture.loopback import ASKED, MESSAGE
 from pytest_llmperf.capture import observing
 
 CLIENT = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=MESSAGE)), trust_env=False)

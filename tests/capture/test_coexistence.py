@@ -7,8 +7,8 @@ import httpx
 import httpx2
 import respx
 import vcr
-from capture.loopback import ASKED, MESSAGE, json_answer, serving, stream, streamed
 
+from capture.loopback import ASKED, MESSAGE, json_answer, serving, stream, streamed
 from pytest_llmperf.capture import observing
 from pytest_llmperf.core.exchange import Connection, Provenance
 

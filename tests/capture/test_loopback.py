@@ -15,6 +15,7 @@ import httpx
 import httpx2
 import pytest
 import trio
+
 from capture.loopback import (
     ASKED,
     MESSAGE,
@@ -26,7 +27,6 @@ from capture.loopback import (
     stream,
     streamed,
 )
-
 from pytest_llmperf.core.exchange import Connection, End, Provenance
 
 TEXTS = ("Hel", "lo")
@@ -186,9 +186,9 @@ def test_retries_over_the_wire_are_one_call(observed):
 
 def test_a_reset_in_the_middle_is_an_error_with_what_came(observed):
     """The client's exception reaches the application; the chunks before it are kept."""
-    with serving(stream(streamed(*TEXTS)[:3], then=reset)) as server, sdk(server) as client:
-        with pytest.raises((httpx2.NetworkError, httpx2.ProtocolError)):
-            read(client)
+    broken = pytest.raises((httpx2.NetworkError, httpx2.ProtocolError))
+    with serving(stream(streamed(*TEXTS)[:3], then=reset)) as server, sdk(server) as client, broken:
+        read(client)
     attempt = only(observed)
     assert attempt.exchange.end is End.ERROR
     assert attempt.exchange.error.startswith(("ReadError", "RemoteProtocolError"))
@@ -198,9 +198,9 @@ def test_a_reset_in_the_middle_is_an_error_with_what_came(observed):
 
 def test_a_read_timeout_in_the_middle_is_an_error(observed):
     """A server that falls silent ends in the client's own time-out."""
-    with serving(stream(streamed(*TEXTS)[:3], then=stall)) as server, sdk(server) as client:
-        with pytest.raises(httpx2.ReadTimeout):
-            read(client.with_options(timeout=0.1))
+    silent = serving(stream(streamed(*TEXTS)[:3], then=stall))
+    with silent as server, sdk(server) as client, pytest.raises(httpx2.ReadTimeout):
+        read(client.with_options(timeout=0.1))
     assert only(observed).exchange.error.startswith("ReadTimeout: ")
 
 
@@ -220,9 +220,9 @@ def test_a_refused_connection_is_an_attempt_that_never_left(observed):
 
 def test_a_handshake_that_fails_shows_its_time(observed):
     """A server that speaks no TLS: connected, shaken hands in vain, never sent."""
-    with serving(stall) as server, httpx2.Client(trust_env=False, verify=ssl.create_default_context()) as client:
-        with pytest.raises(httpx2.TransportError):
-            client.post(server.url.replace("http:", "https:") + "/v1/messages", json=ASKED, timeout=1)
+    client = httpx2.Client(trust_env=False, verify=ssl.create_default_context())
+    with serving(stall) as server, client, pytest.raises(httpx2.TransportError):
+        client.post(server.url.replace("http:", "https:") + "/v1/messages", json=ASKED, timeout=1)
     connection = only(observed).exchange.connection
     assert connection.tcp_ns > 0
     assert connection.tls_ns > 0
@@ -301,10 +301,8 @@ def test_a_client_shared_by_two_loops_is_named(observed):
 
 def test_observing_does_not_delay_chunks(observed):
     """The application has a chunk within the gap to the next one, as it has without observing."""
-    arrivals = []
     with serving(stream(streamed(*TEXTS), gap=0.03)) as server, sdk(server) as client:
-        for _ in client.messages.create(**ASKED, stream=True):
-            arrivals.append(time.perf_counter_ns())
+        arrivals = [time.perf_counter_ns() for _ in client.messages.create(**ASKED, stream=True)]
     chunks = only(observed).exchange.chunks
     assert all(
         chunk.at_ns < arrival < later.at_ns for chunk, arrival, later in zip(chunks, arrivals, chunks[1:], strict=False)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import gc
 import sys
+import types
 import weakref
 
 import httpx2
 import pytest
-from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, streamed
 
-from pytest_llmperf.capture import Recorder, observing, recorder as recorder_module
+from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, streamed
+from pytest_llmperf.capture import Recorder, observing
+from pytest_llmperf.capture import recorder as recorder_module
 from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, Chunk, Connection, End, Provenance, Timeline
 
 URL = "http://api.test/v1/messages"
@@ -86,7 +88,6 @@ def test_no_credential_is_left_anywhere(observed):
 
 def test_bodies_are_let_go(observed):
     """After decoding nothing keeps the bytes of an answer."""
-
     pieces = streamed("Hello")
     before = [sys.getrefcount(piece) for piece in pieces]
     client(lambda _: httpx2.Response(200, headers=EVENT_STREAM, stream=Chunks(tuple(pieces)))).post(URL, json=ASKED)
@@ -286,6 +287,55 @@ def test_a_decoder_that_fails_is_a_warning(observed, monkeypatch):
     assert observed.take("round") == ()
     assert "ZeroDivisionError" in observed.warnings[0]
     observed.warnings.clear()
+
+
+def test_a_gate_is_asked_when_it_cannot_be_told_what_leaves(observed, monkeypatch):
+    """A gate guards money: if recognising fails, the gate is asked all the same."""
+    asked = []
+    observed.gates.append(lambda: asked.append(1))
+    monkeypatch.setattr(recorder_module.wire, "recognise", lambda _: 1 // 0)
+    client(message).get("http://docs.test/page")
+    assert asked == [1]
+    assert "ZeroDivisionError" in observed.warnings.pop()
+
+
+def test_a_request_that_takes_no_trace_is_observed_without(observed):
+    """Where the request's extensions cannot be written, the connection stays unknown and all else is there."""
+    http = client(message)
+    http.event_hooks = {"request": [lambda request: setattr(request, "extensions", types.MappingProxyType({}))]}
+    http.post(URL, json=ASKED)
+    assert observed.take("round")[0].first.generation.text == "Hello"
+    assert "TypeError" in observed.warnings.pop()
+
+
+def test_a_response_that_no_client_takes_is_refused_as_ever(observed):
+    """A body of no kind fails in the client as it would unobserved, and does not stay in flight."""
+
+    class Bodiless(httpx2.BaseTransport):
+        def handle_request(self, request):
+            response = httpx2.Response(200)
+            response.is_closed, response.stream = False, object()
+            return response
+
+    with pytest.raises(AssertionError):
+        httpx2.Client(transport=Bodiless(), trust_env=False).post(URL, json=ASKED)
+    assert observed.in_flight == 0
+    assert observed.take("round")[0].first.exchange.end is End.DROPPED
+
+
+def test_an_exception_without_a_text_is_named_by_its_type(observed):
+    """An exception whose text raises is still on record, and reaches the application."""
+
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError
+
+    def answer(_):
+        raise Mute
+
+    with pytest.raises(Mute):
+        client(answer).post(URL, json=ASKED)
+    assert observed.take("round")[0].first.exchange.error == "Mute: "
 
 
 def test_a_body_that_is_streamed_to_the_server_is_not_read(observed):

@@ -14,8 +14,8 @@ import httpx2
 import pytest
 from anthropic import _base_client
 from anthropic._base_client import AsyncAPIClient, SyncAPIClient
-from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, event, streamed
 
+from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, event, streamed
 from pytest_llmperf.capture import Recorder, observing
 from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, End, Timeline
 
@@ -293,7 +293,8 @@ def test_watching_an_async_stream_looks_like_the_stream(observed):
         assert isinstance(events, AsyncGenerator)
         assert (await anext(events)).type == "message_start"
         assert (await events.asend(None)).type == "content_block_start"
-        assert inspect.isawaitable(waiting := anext(events))
+        waiting = anext(events)
+        assert inspect.isawaitable(waiting)
         await waiting
         with pytest.raises(ValueError, match="thrown"):
             await events.athrow(ValueError("thrown"))
@@ -380,3 +381,32 @@ def test_a_clock_that_fails_does_not_reach_the_sdk():
         assert asyncio.run(aread_create(async_sdk())) == "Hello"
     assert recorder.take("round") == ()
     assert len(recorder.warnings) == 1
+
+
+def test_patched_over_the_sdk_still_works_afterwards(recorder, monkeypatch):
+    """Where somebody else kept our methods, they only pass through once observing is over."""
+    parts = [
+        (SyncAPIClient, "request"),
+        (AsyncAPIClient, "request"),
+        (anthropic.Stream, "__iter__"),
+        (anthropic.Stream, "__next__"),
+        (anthropic.AsyncStream, "__aiter__"),
+        (anthropic.AsyncStream, "__anext__"),
+    ]
+    before = [vars(owner)[name] for owner, name in parts]
+    with observing(recorder):
+        kept = [vars(owner)[name] for owner, name in parts]
+    for (owner, name), ours in zip(parts, kept, strict=True):
+        monkeypatch.setattr(owner, name, ours)
+    assert [run(way) for way in (read_create, read_next, aread_create, aread_next)] == ["Hello"] * 4
+    assert recorder.take_unattributed() == ()
+    monkeypatch.undo()
+    assert [vars(owner)[name] for owner, name in parts] == before
+
+
+def test_a_stream_around_a_strange_response_is_not_watched(observed):
+    """A stream made by hand around a stand-in for a response is read as ever."""
+    stream = sdk().messages.create(**ASKED, stream=True)
+    stream.response = unhashable = types.SimpleNamespace(iter_bytes=stream.response.iter_bytes, close=list)
+    assert len(list(stream)) == 7
+    del unhashable

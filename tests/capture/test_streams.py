@@ -239,3 +239,12 @@ def test_a_clock_that_fails_is_our_affair():
     assert reading.seen == (End.COMPLETE, [], [])
     assert len(reading.log._recorder.warnings) == 1
     assert "ZeroDivisionError" in reading.log._recorder.warnings[0]
+
+
+def test_a_clock_that_fails_is_our_affair_in_async_too():
+    """The same with `async for`."""
+    reading = Reading(async_stream())
+    reading.log.now_ns = lambda: 1 // 0
+    assert asyncio.run(read(reading.body)) == CHUNKS
+    assert reading.seen == (End.COMPLETE, [], [])
+    assert len(reading.log._recorder.warnings) == 1

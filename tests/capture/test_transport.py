@@ -12,8 +12,8 @@ import types
 import httpx
 import httpx2
 import pytest
-from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, serving, stream, streamed
 
+from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, serving, stream, streamed
 from pytest_llmperf.capture import Recorder, observing, selftest, transport
 from pytest_llmperf.core.exchange import SUBSTITUTED, End, Provenance
 
@@ -204,6 +204,42 @@ def test_what_a_transport_has_besides_is_reachable(observed):
     inner = mock(httpx2)
     client = httpx2.Client(transport=inner, trust_env=False)
     assert client._transport_for_url(httpx2.URL(URL)).handler is inner.handler
+
+
+def test_a_clock_that_fails_in_the_trace_does_not_break_the_connection(recorder):
+    """The client's own machinery goes on when an event cannot be timed, sync and async."""
+    times = iter([1, 1])
+    broken = Recorder(lambda: next(times, None) or 1 // 0)
+
+    async def ask(url):
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            return (await client.post(url, json=ASKED)).status_code
+
+    with serving(stream(streamed("Hi"))) as server, observing(broken), broken.round("round"):
+        url = server.url + "/v1/messages"
+        with httpx2.Client(trust_env=False) as client:
+            assert client.post(url, json=ASKED).status_code == 200
+        times = iter([1, 1])
+        assert asyncio.run(ask(url)) == 200
+    assert all("ZeroDivisionError" in text for text in broken.warnings)
+
+
+def test_what_was_patched_over_only_passes_through_afterwards(recorder, monkeypatch, unusable_seam):
+    """Fallback methods that somebody kept send requests unobserved once observing is over."""
+    with observing(recorder):
+        kept = httpx2.HTTPTransport.handle_request, httpx2.AsyncHTTPTransport.handle_async_request
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", kept[0])
+    monkeypatch.setattr(httpx2.AsyncHTTPTransport, "handle_async_request", kept[1])
+
+    async def ask(url):
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            return (await client.post(url, json=ASKED)).status_code
+
+    with serving(stream(streamed("Hi"))) as server:
+        with httpx2.Client(trust_env=False) as client:
+            assert client.post(server.url, json=ASKED).status_code == 200
+        assert asyncio.run(ask(server.url)) == 200
+    assert recorder.take_unattributed() == ()
 
 
 def test_closing_a_client_closes_its_own_transport(observed):

@@ -159,7 +159,7 @@ def test_a_connection_from_before_is_waited_for_while_a_question_is_open(clock):
 
 
 def test_a_stream_that_is_read_on_demand_is_waited_for_in_its_pauses(clock, in_loop):
-    """What anyio reads, it reads only when asked: as long as someone reads, silence of the other side is not jumped over."""
+    """Where anyio pauses between reads, silence of the other side is not jumped over as long as someone reads."""
 
     def drip(connection):
         connection.recv(100)

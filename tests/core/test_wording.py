@@ -69,3 +69,8 @@ def test_counts_and_percentages():
     assert [wording.count(n, "call") for n in (0, 1, 2)] == ["0 calls", "1 call", "2 calls"]
     assert wording.count(2, "analysis", "analyses") == "2 analyses"
     assert [wording.percent(share) for share in (0.95, 0.999, 0.5)] == ["95 %", "99.9 %", "50 %"]
+
+
+def test_articles_agree_with_their_names():
+    """Metrics are named in sentences."""
+    assert [wording.a(name) for name in ("ttft", "e2e", "event_gap")] == ["a ttft", "an e2e", "an event_gap"]

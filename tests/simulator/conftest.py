@@ -1,4 +1,4 @@
-"""What the tests of the simulated API share: the shipped profile, requests, fixed random numbers, clients in process."""
+"""What the tests of the simulated API share: profile, requests, fixed random numbers, clients served in process."""
 
 import json
 from random import Random

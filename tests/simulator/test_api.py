@@ -29,7 +29,9 @@ def clock():
 def receive(body):
     """A function that sends a request to a simulated API."""
 
-    def send(api: SimulatedApi, condition: str = "", *, path: str = "/v1/messages", method: str = "POST", **given: object):
+    def send(
+        api: SimulatedApi, condition: str = "", *, path: str = "/v1/messages", method: str = "POST", **given: object
+    ):
         content = given.pop("content", None) or body(given.pop("tokens", 1000), **given)
         headers = {"x-llmperf-condition": condition}
         return api.receive(method, path, host="api.anthropic.com", headers=headers, body=content)

@@ -2,6 +2,7 @@ import json
 import math
 import statistics
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -222,6 +223,7 @@ def sampled(ask: Ask, n: int) -> list[Plan]:
     return [planned(ask, Random(seed)) for seed in range(20_000, 20_000 + n)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workload", "p50", "p95"), [("qa", 1120, 2340), ("creative", 1040, 2890)])
 def test_sampled_ttft_has_the_stated_quantiles(workload, p50, p95) -> None:
     """Over 3,000 calls median and p95 lie within three standard errors of the stated ones."""
@@ -231,6 +233,7 @@ def test_sampled_ttft_has_the_stated_quantiles(workload, p50, p95) -> None:
     assert below[1] == pytest.approx(0.95, abs=3 * math.sqrt(0.0475 / n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workload", "context", "seconds", "per_second"), [("code", 1_200, 12.3, 36.6), ("qa", 50_000, 9.8, 28.6)]
 )
@@ -244,6 +247,7 @@ def test_sampled_total_time_is_the_stated_one(workload, context, seconds, per_se
     assert statistics.mean(counts) / total == pytest.approx(per_second, rel=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workload", "context", "seconds"), [("mixed", 1_000, 10.2), ("creative", 150_000, 18.7)])
 def test_chosen_lengths_give_the_stated_waits(workload, context, seconds) -> None:
     """S15's median alone and S06's longest wait, from which the lengths the study leaves open were chosen."""
@@ -251,6 +255,7 @@ def test_chosen_lengths_give_the_stated_waits(workload, context, seconds) -> Non
     assert statistics.median(plan.end_ns / 1e9 for plan in plans) == pytest.approx(seconds, rel=0.015)
 
 
+@pytest.mark.slow
 def test_sampled_rates_vary_about_the_stated_one() -> None:
     """S05: the median rate at 50,000 tokens within 1 %, with the profile's variation."""
     rates = [rate(plan) for plan in sampled(replace(ASK, input_tokens=50_000, max_tokens=120), 800)]
@@ -270,9 +275,12 @@ def test_ttft_and_rate_alone_do_not_explain_the_stated_total(fixed) -> None:
 
 
 def test_stated_token_counts_do_not_cost_what_is_stated() -> None:
-    """S20: at $15 and $75 a million, 1,200 and 450 tokens cost $0.05175, not $0.0198; the tokens are what is simulated."""
+    """S20: at $15 and $75 a million, 1,200 and 450 tokens cost $0.05175, not $0.0198; tokens are what is simulated."""
     stated = {"code": (1_200, 0.0198), "qa": (50_000, 0.0847), "extraction": (8_000, 0.0134)}
-    costs = {name: tokens_in * 15e-6 + PROFILE.workloads[name].output_tokens * 75e-6 for name, (tokens_in, _) in stated.items()}
+    costs = {
+        name: tokens_in * 15e-6 + PROFILE.workloads[name].output_tokens * 75e-6
+        for name, (tokens_in, _) in stated.items()
+    }
     assert costs == pytest.approx({"code": 0.05175, "qa": 0.771, "extraction": 0.13125})
     assert all(cost > 2 * stated[name][1] for name, cost in costs.items())
 
@@ -330,7 +338,12 @@ def test_streamed_or_not_the_message_and_its_total_time_are_the_same(ask, seed) 
     streamed, whole = (replace(ask, stream=stream) for stream in (True, False))
     plans = planned(streamed, Random(seed)), planned(whole, Random(seed))
     one, other = generation(plans[0], streamed), generation(plans[1], whole)
-    assert (one.text, one.usage, one.message_id, one.blocks) == (other.text, other.usage, other.message_id, other.blocks)
+    assert (one.text, one.usage, one.message_id, one.blocks) == (
+        other.text,
+        other.usage,
+        other.message_id,
+        other.blocks,
+    )
     assert one.stop_reason == other.stop_reason
     assert plans[0].end_ns == plans[1].end_ns
 
@@ -356,7 +369,7 @@ def test_the_first_delta_has_one_token_and_the_others_several() -> None:
         plan = planned(ASK, Random(seed), PROFILE.with_overrides(FINE))
         marks = [piece.at_ns for piece in plan.pieces[1:-1]]
         token_ns = (marks[-1] - marks[0]) / (tokens(plan) - 1)
-        sizes += [(right - left) / token_ns for left, right in zip(marks, marks[1:], strict=False)]
+        sizes += [(right - left) / token_ns for left, right in pairwise(marks)]
     assert statistics.median(sizes) == pytest.approx(5, abs=0.7)
     assert 20 <= max(sizes) <= 42
 
@@ -467,6 +480,7 @@ def test_a_stall_delays_the_rest(stream) -> None:
     assert plan.headers_ns == plan.pieces[0].at_ns
 
 
+@pytest.mark.slow
 def test_faults_are_drawn_with_the_shares_of_the_profile() -> None:
     """Each kind befalls its share of the requests, and none by default."""
     shares = dict(zip(FAULTS, (0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12, 0.0), strict=True))

@@ -37,8 +37,10 @@ def test_the_head_of_a_stream_is_that_of_recorded_traffic() -> None:
 def test_deltas_carry_groups_of_tokens() -> None:
     """Each event holds its tokens as JSON text, padded before the last brace."""
     assert form.deltas(TEXT, 2, [1, 4], iter([0, 2])) == [
-        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":2,"delta":{"type":"text_delta",'
-        b'"text":"Hel"}}\n\n',
+        (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":2,"delta":{"type":"text_delta",'
+            b'"text":"Hel"}}\n\n'
+        ),
         'event: content_block_delta\ndata: {"type":"content_block_delta","index":2,"delta":{"type":"text_delta",'
         '"text":"lo \\"you\\"\\né"}  }\n\n'.encode(),
     ]
@@ -96,9 +98,7 @@ def test_a_tool_call_that_was_cut_open_has_no_input() -> None:
     assert message["content"][0]["input"] == {}
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")]
-)
+@pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")])
 def test_errors_have_the_real_body(status, kind) -> None:
     """Type, message and request id, as the SDK reads them."""
     content_type, body = form.status_error(status, "req_1")
@@ -121,7 +121,9 @@ def test_headers_of_a_stream_and_of_an_error() -> None:
     assert "x-should-retry" not in stream
     allowance = Allowance(50, 0, 61.0)
     error = dict(
-        form.headers("text/plain", status=429, request="r", elapsed_seconds=5, allowance=allowance, length=7, retry_after=2)
+        form.headers(
+            "text/plain", status=429, request="r", elapsed_seconds=5, allowance=allowance, length=7, retry_after=2
+        )
     )
     assert (error["content-length"], error["retry-after"], error["x-should-retry"]) == ("7", "2", "true")
     assert error["date"] == "Mon, 02 Jun 2025 15:00:05 GMT"

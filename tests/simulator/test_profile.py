@@ -141,9 +141,9 @@ def test_bad_overrides_are_refused_in_the_same_words(profile) -> None:
 
 def test_a_profile_that_is_not_there_is_named_with_those_that_are(tmp_path) -> None:
     """A wrong name lists the shipped ones; a wrong path is named."""
-    with pytest.raises(ProfileError, match="no profile is called 'opus'; shipped are: .*claude-opus-4"):
+    with pytest.raises(ProfileError, match=r"no profile is called 'opus'; shipped are: .*claude-opus-4"):
         load("opus")
-    with pytest.raises(ProfileError, match="missing.toml: cannot be read"):
+    with pytest.raises(ProfileError, match=r"missing.toml: cannot be read"):
         load(tmp_path / "missing.toml")
 
 
@@ -188,5 +188,5 @@ def test_a_curve_never_leaves_the_span_of_its_points(at, log) -> None:
 
 
 def test_the_log_normal_distribution_meets_median_and_p95(profile) -> None:
-    """sigma is chosen so that exp(1.645 sigma) is p95 / p50."""
+    """The deviation of ln TTFT is chosen so that exp(1.645 sigma) is p95 / p50."""
     assert math.exp(1.6448536 * profile.workloads["qa"].ttft_sigma) == pytest.approx(2340 / 1120)

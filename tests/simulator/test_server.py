@@ -111,7 +111,10 @@ def test_bytes_and_times_are_those_of_the_plan(profile, tmp_path) -> None:
     assert response.content == plan.body
     assert response.headers["request-id"] == plan.request_id
     assert [size for _, size in line["chunks"]] == [len(piece.data) for piece in plan.pieces]
-    late = [at_ns - line["received_ns"] - due_ns for (at_ns, _), (due_ns, _) in zip(line["chunks"], plan.pieces, strict=True)]
+    late = [
+        at_ns - line["received_ns"] - due_ns
+        for (at_ns, _), (due_ns, _) in zip(line["chunks"], plan.pieces, strict=True)
+    ]
     assert min(late) >= 0
     assert line["complete"] is True
 
@@ -234,7 +237,9 @@ def test_silence_meets_the_clients_own_timeout(client, kind) -> None:
 
 def test_a_retry_gets_through(client) -> None:
     """S25: the first attempt fails, the second does not."""
-    assert client.with_options(max_retries=1).messages.create(**ASK | condition("fault=529:1")).usage.output_tokens == 40
+    assert (
+        client.with_options(max_retries=1).messages.create(**ASK | condition("fault=529:1")).usage.output_tokens == 40
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

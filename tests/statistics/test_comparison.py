@@ -82,8 +82,10 @@ class TestRatioPValues:
 
     def test_ties_count_against_both_verdicts(self):
         """Constant samples exactly at the ratio decide nothing, though 100 · 1.15 is not 115 in binary."""
-        p = quantile_ratio_p_values([100.0] * 60, [115.0] * 60, 0.5, 1.15)
-        assert min(p) > 0.99
+        for hundreds in range(1, 60):
+            base, candidate = [100.0 * hundreds] * 20, [115.0 * hundreds] * 20
+            assert min(quantile_ratio_p_values(base, candidate, 0.5, 1.15)) > 0.99
+            assert min(quantile_ratio_p_values(candidate, base, 0.5, 1 / 1.15)) > 0.99
 
     def test_constant_samples_off_the_ratio_decide(self):
         """The same samples fail 1.1 and pass 1.2."""
@@ -115,6 +117,12 @@ class TestRatioPValues:
         assert quantile_ratio_p_values(slow, fast, 0.95, 1.15).p_pass == pytest.approx(
             comparison.attainable_p_values(40, 70, 0.95).p_pass, rel=1e-6
         )
+
+    def test_one_value_against_one(self):
+        """A single pair at the median leaves p at ½ + ¼ on the side it speaks for."""
+        p = quantile_ratio_p_values([1.0], [1e9], 0.5, 1.0)
+        assert p.p_fail == pytest.approx(0.75)
+        assert comparison.attainable_p_values(1, 1, 0.5) == pytest.approx((0.75, 0.75))
 
     def test_59_baseline_values_can_fail_a_p95_and_58_cannot(self):
         """The baseline's size decides whether a candidate can fail."""
@@ -194,6 +202,13 @@ class TestShift:
         estimate = quantile_shift_estimate(base, candidate, level, 0.95)
         assert estimate.low <= estimate.value + 1e-9
         assert estimate.value <= estimate.high + 1e-9
+
+    @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+    def test_a_tie_is_a_tie_in_any_unit(self, unit):
+        """0.1 + 0.2 is 0.3 to the comparison, in seconds and in nanoseconds."""
+        p = quantile_shift_p_values([unit * 0.1] * 20, [unit * (0.1 + 0.2)] * 20, 0.5, unit * 0.2)
+        assert min(p) > 0.99
+        assert quantile_shift_p_values([unit * 0.1] * 20, [unit * 0.3] * 20, 0.5, unit * 0.1).p_fail < 1e-4
 
     def test_no_bound_is_infinite(self):
         """Short samples bound nothing, failures push the bound to infinity."""

@@ -171,8 +171,9 @@ class TestTotalRatio:
         steady = means.total_ratio_estimate([10.0 * s for s in seconds], seconds, 0.95)
         assert (steady.low, steady.high) == pytest.approx((10.0, 10.0), rel=1e-9)
         assert means.total_ratio_p_values([10.0 * s for s in seconds], seconds, 10.0) == (0.0, 1.0)
-        wild = means.total_ratio_estimate([10.0, 0.0, 0.0], [1.0, 0.0, 0.0], 0.95)
-        assert (wild.value, wild.low, wild.high) == (10.0, -INF, INF)
+        for few in ([1.0, 0.0, 0.0], [1.0, 2.0, 3.0]):
+            wild = means.total_ratio_estimate([10.0 * s for s in few], few, 0.95)
+            assert (wild.value, wild.low, wild.high) == (10.0, -INF, INF)
 
     def test_no_output_at_all(self):
         """Zero tokens over every second is a rate of zero, below any positive minimum for certain."""

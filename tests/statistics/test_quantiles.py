@@ -121,6 +121,11 @@ class TestPlanningIntegers:
             assert quantiles.binomial_p_values(bad, n, theta).p_fail < 0.05
             assert quantiles.binomial_p_values(bad - 1, n, theta).p_fail >= 0.05
 
+    def test_a_p_value_equal_to_alpha_is_not_below_it(self):
+        """One bad value of one has p = 0.05 under a p95, and that does not fail at α = 0.05."""
+        assert quantiles.least_bad_to_fail(1, 0.05, 0.05) is None
+        assert quantiles.least_bad_to_fail(2, 0.05, 0.05) == 2
+
     @given(sizes, shares)
     def test_most_bad_to_pass_is_the_last_that_does(self, n, theta):
         """It passes there and not with one more; None when not even a clean series passes."""

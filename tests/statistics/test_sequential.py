@@ -83,6 +83,10 @@ class TestTable:
             (),
         ]
 
+    def test_counts_that_use_up_the_allowance_exactly_fit(self):
+        """Four good values have probability 1/16 under a median, and α = 1/16 lets them pass at the end."""
+        assert spending_plan(0.5, 0.0625, 4).passes_from == (4,)
+
     def test_mirror_image_at_one_half(self):
         """For a median, passing and failing are each other's mirror image."""
         plan = spending_plan(0.5, 0.05, 60)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pytest_llmperf.statistics.trends import find_trend
 
@@ -72,6 +73,39 @@ class TestShape:
         assert [fit.shape for fit in plain.fits] == [fit.shape for fit in other.fits]
         gaps = [[late.bic - trend.best.bic for late in trend.fits] for trend in (plain, other)]
         assert gaps[0] == pytest.approx(gaps[1], abs=1e-6)
+
+
+class TestFit:
+    def test_is_weighted_by_its_own_result(self):
+        """The weighted residuals of every column vanish: Σ (y - f) / f² and Σ (y - f)·x / f² are 0."""
+        x, y = measured(STRAIGHT["linear"], 0.25, 3)
+        fit = next(fit for fit in find_trend(x, y).fits if fit.shape == "linear")
+        f = np.array([fit.at(v) for v in x])
+        assert float(((y - f) / f**2).sum()) == pytest.approx(0.0, abs=1e-6)
+        assert float(((y - f) / f**2 * x / x.max()).sum()) == pytest.approx(0.0, abs=1e-6)
+        assert fit.relative_noise == pytest.approx(math.sqrt(np.mean((y / f - 1) ** 2)))
+
+    def test_likelihood_and_bic(self):
+        """The normal likelihood with standard deviation s·f, and a penalty of ln n per parameter, knee and s included."""
+        x, y = measured(BENT["bent linear"], 0.1, 4)
+        for fit in find_trend(x, y).fits:
+            f = np.array([fit.at(v) for v in x])
+            expected = stats.norm.logpdf(y, f, fit.relative_noise * f).sum()
+            parameters = {"flat": 2, "linear": 3, "log": 3}.get(fit.shape, 5)
+            assert fit.log_likelihood == pytest.approx(expected)
+            assert fit.bic == pytest.approx(parameters * math.log(x.size) - 2 * expected)
+
+    @pytest.mark.parametrize("name", ["linear", "bent linear"])
+    def test_misfit_is_a_pure_error_f_test(self, name):
+        """Level means around the fit against replicates, with one degree of freedom per parameter of the curve."""
+        x, y = measured((STRAIGHT | BENT)[name], 0.05, 10)
+        trend = find_trend(x, y)
+        f = np.array([trend.best.at(v) for v in x])
+        means = np.array([y[x == v].mean() for v in x])
+        curve = 4 if trend.best.is_bent else 2
+        free = len(LEVELS) - curve, x.size - len(LEVELS)
+        ratio = (((means - f) / f) ** 2).sum() / free[0] / ((((y - means) / f) ** 2).sum() / free[1])
+        assert trend.misfit_p == pytest.approx(stats.f.sf(ratio, *free))
 
 
 class TestRefusals:

@@ -1,4 +1,7 @@
-"""The Messages protocol: what each event and each kind of body means, and the traps in them."""
+"""The Messages protocol: what each event and each kind of body means, and the traps in them.
+
+Long, because each rule of the protocol has a test of its own.
+"""
 
 import json
 import zlib
@@ -92,7 +95,7 @@ def test_trap_deltas_are_no_tokens():
 def test_trap_usage_is_split_and_cumulative():
     """Usage starts from message_start, and what a later message_delta says replaces it: nothing is added up."""
     first = start(input_tokens=100, output_tokens=3, cache_read_input_tokens=50, cache_creation_input_tokens=0)
-    changes = (change(None, output_tokens=7, input_tokens=None), change(output_tokens=20, input_tokens=90))
+    changes = (change(None, output_tokens=7), change(output_tokens=20, input_tokens=90, cache_read_input_tokens=None))
     found = decode(attempt(first, text("Hi"), *changes, STOP))
     assert found.usage == Usage(90, 20, 0, None, 50, None)
 
@@ -109,6 +112,13 @@ def test_trap_an_interim_count_is_not_the_final_one():
     found = decode(attempt(start(), text("Hi"), change(None, output_tokens=7)))
     assert found.usage.output_tokens is None
     assert decode(attempt(start(), text("Hi"), change(None, output_tokens=7), STOP)).usage.output_tokens == 7
+
+
+def test_trap_no_count_but_that_of_the_head():
+    """When the message ended without a count of its own, the head's stands, with the remark that it is not final."""
+    found = decode(attempt(start(output_tokens=3), text("Hi"), change(), STOP))
+    assert (found.usage.output_tokens, found.complete) == (3, True)
+    assert found.missing == ("no final count of output tokens came",)
 
 
 def test_trap_compression_bundles_events():
@@ -155,6 +165,12 @@ def test_a_whole_stream():
         complete=True,
     )
     assert found.model == "claude-answered"
+
+
+def test_the_last_stop_reason_counts():
+    """Of two stop reasons the later one stands, and null does not replace it."""
+    found = decode(attempt(start(), change("max_tokens"), change("end_turn"), change(None, output_tokens=1), STOP))
+    assert found.stop_reason == "end_turn"
 
 
 def test_closed_right_after_message_stop():
@@ -331,9 +347,15 @@ def test_a_cut_document():
     )
 
 
+def test_a_message_with_an_empty_error():
+    """A message beside which a gateway writes that there was no error is a message."""
+    found = decode(document(message({"type": "text", "text": "Hi"}) | {"error": None}))
+    assert (found.text, found.failure, found.complete) == ("Hi", "", True)
+
+
 def test_json_that_is_no_message():
     """JSON of another kind is no answer."""
-    found = decode(document({"ok": True}))
+    found = decode(document({"ok": True, "error": None}))
     assert found.missing == ("the body is JSON, but neither a message nor an error",)
     assert (found.complete, found.failure) == (False, "")
 
@@ -399,6 +421,12 @@ def test_an_error_document_under_a_good_status():
 def test_an_error_stream_under_a_bad_status():
     """An error status whose body is an event stream takes its words from there."""
     assert decode(attempt(event("error", **OVERLOADED), status=529)).failure == "overloaded_error: Overloaded"
+
+
+def test_a_stream_under_a_bad_status():
+    """An error status is a failure even when its body is a stream that names no error."""
+    found = decode(attempt(*STREAM, status=500))
+    assert (found.failure, found.complete, found.text) == ("HTTP 500", False, "Hi")
 
 
 @pytest.mark.parametrize("header", [("retry-after", "4"), ("x-should-retry", "true")])

@@ -53,6 +53,11 @@ def test_stored_decoded_with_the_header_left_on(coding):
     assert damage == ()
 
 
+def test_control_characters_are_no_text():
+    """A compressed body may be valid UTF-8: its control characters tell it from text."""
+    assert coded("deflate", b"\x03\x00") == ([Chunk(1, b"")], ())
+
+
 @pytest.mark.parametrize("coding", ["", "identity", " , identity"])
 def test_no_coding(coding):
     """A body without a coding passes untouched, whatever its bytes are."""

@@ -45,7 +45,7 @@ def shown(p_values: PValues, alpha: float) -> Outcome:
 
 def without(metric: str, missing: int, why: str) -> str:
     """The clause that tells of absent values, or an empty text."""
-    return f"; {missing} without a {metric}" + (f": {why}" if why else "") if missing else ""
+    return f"; {missing} without {wording.a(metric)}" + (f": {why}" if why else "") if missing else ""
 
 
 def weighed(
@@ -84,7 +84,7 @@ def ratio(above: Sequence[float], below: Sequence[float], objective: Objective, 
 
 
 def spread(estimate: Estimate, objective: Objective, noun: str) -> str:
-    """`the mean over 100 calls is 850 ms, 95 % interval 844 … 855 ms`; of totals, `100 calls came to 38.3 tokens/s, …`."""
+    """`the mean over 100 calls is 850 ms, 95 % interval 844 … 855 ms`; `100 calls came to 38.3 tokens/s, …`."""
     many = wording.count(estimate.n, noun)
     subject = f"the mean over {many} is" if objective.statistic == "mean" else f"{many} came to"
     value = wording.quantity(estimate.value, objective.unit)

@@ -63,6 +63,7 @@ class Generation:
     protocol: str
     """`anthropic.messages`, …"""
     streamed: bool
+    """An event stream, or an attempt that asked for one and got no answer."""
     request_model: str | None = None
     response_model: str | None = None
     message_id: str | None = None

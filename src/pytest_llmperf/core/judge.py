@@ -96,7 +96,7 @@ def _decide(observations: Observations, objective: Objective) -> Finding:
         return nothing(f"no {observations.noun} was judged", remedy=UNSEEN)
     if not observations.present:
         why = f": {observations.why_missing}" if observations.why_missing else ""
-        reason = f"no judged {observations.noun} has a {objective.metric}{why}"
+        reason = f"no judged {observations.noun} has {wording.a(objective.metric)}{why}"
         return nothing(reason, missing=observations.missing)
     if objective.level is not None:
         return _quantile(observations, objective)

@@ -60,6 +60,11 @@ def count(n: int, one: str, many: str | None = None) -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
+def a(name: str) -> str:
+    """A name with its article: `a ttft`, `an e2e`."""
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
+
+
 def span(seconds: float) -> str:
     """Elapsed or remaining time for a person who waits: `48 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = round(seconds)

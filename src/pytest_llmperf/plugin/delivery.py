@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.plugin.execution import RESULT
 from pytest_llmperf.plugin.session import Run, is_worker
@@ -77,8 +78,8 @@ def write_files(run: Run, session: pytest.Session) -> None:
     if run.settings.json is not None:
         try:
             json_file.write(report, run.config.invocation_params.dir / run.settings.json)
-        except OSError as error:
-            run.troubles.append(f"--llmperf-json={run.settings.json} could not be written: {error}")
+        except LLMPerfError as error:
+            run.troubles.append(str(error))
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
     if run.settings.junit == "suite":
         _write_suite_properties(run)

@@ -240,7 +240,8 @@ class Execution:
         if self._simulator is None:
             api = SimulatedApi(self.run.profile, seed, self._now_ns)
             self._simulator = Simulator(api, "timed")
-        return self._simulator
+        substitute: Substitute = self._simulator
+        return substitute
 
     @property
     def source(self) -> Source:
@@ -309,12 +310,13 @@ class Execution:
         from pytest_llmperf.reports.failure import failure_text
 
         policy = self.run.settings.inconclusive
+        profile = self.run.settings.profile if self.source is Source.SIMULATED else ""
         if result.outcome == "failed":
-            raise ClaimFailed(failure_text(result), pytrace=False)
+            raise ClaimFailed(failure_text(result, profile=profile), pytrace=False)
         if result.outcome == "inconclusive" and policy == "fail":
-            raise ClaimInconclusive(failure_text(result), pytrace=False)
+            raise ClaimInconclusive(failure_text(result, profile=profile), pytrace=False)
         if result.outcome == "inconclusive" and policy == "warn":
-            self.item.warn(LLMPerfWarning(failure_text(result)))
+            self.item.warn(LLMPerfWarning(failure_text(result, profile=profile)))
 
     def broke_off(self, error: BaseException) -> None:
         """Keep what was gathered when the body raised, with the round it raised in."""

@@ -22,6 +22,7 @@ from pytest_llmperf.simulator.prompt import Prefix
 _PATH = re.compile(r"/v1/messages(?:/(?P<rest>.*))?$")
 _UNLIMITED = Allowance(4_000, 3_999, 0.0)
 _MINUTE_NS = 60_000_000_000
+_ROUNDING = 1e-9
 _SEEDS = 2**64 - 1
 
 
@@ -156,7 +157,7 @@ class Bucket:
         per_ns = self._limits.requests_per_minute / _MINUTE_NS
         self._left = min(self._limits.burst, self._left + (now_ns - self._seen_ns) * per_ns)
         self._seen_ns = now_ns
-        if self._left < 1:
+        if self._left < 1 - _ROUNDING:
             return (1 - self._left) / per_ns / 1e9
         self._left -= 1
         return None

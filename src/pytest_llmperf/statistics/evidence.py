@@ -113,7 +113,7 @@ def bounded_mean_log_e(values: Sequence[float], limit: float, cap: float, side: 
 
 def anytime_p_value(log_es: Sequence[float] | Floats) -> float:
     """Return 1 / max E, at most 1: a p-value valid however often and however long one looked (Ville's inequality)."""
-    return min(1.0, math.exp(-max(0.0, *map(float, log_es)))) if len(log_es) else 1.0
+    return math.exp(-max(0.0, *map(float, log_es))) if len(log_es) else 1.0
 
 
 def _turn(kept: Callable[[float], bool], inside: float, outside: float) -> float:

@@ -5,8 +5,8 @@ It knows the protocol's events and fields, and trusts neither the content-type n
 * The body says what it is: an event stream, a message, an error. Only a body that says nothing (empty, cut after a few
   bytes) is taken for what the request asked for.
 * Usage starts from `message_start`; each key of a later `message_delta` that is not null replaces it, and nothing is
-  added up. The output count in `message_start` is a provisional one: it stands for nothing until a `message_delta`
-  gave the final count and the message was ended.
+  added up. Until the message has ended, every output count is provisional and therefore unknown; when it ended
+  without a count in a `message_delta`, that of `message_start` stands and `missing` says so.
 * Only `content_block_delta` brings tokens. A delta without characters is `Kind.OTHER`, so that it is never the first
   token; a signature has no characters of its own. (Should a block start with text in it, that counts as a delta.)
 * An `error` event is the attempt's failure, whatever the status said.
@@ -112,11 +112,15 @@ def _tail(body: bytes) -> _Fields:
     return fields if "stream" in fields or b'"stream"' not in body[:start] else {}
 
 
+def _bad_status(status: int | None) -> str:
+    return f"HTTP {status}" if status is not None and status >= 400 else ""
+
+
 def _document(asked: _Asked, chunks: Sequence[Chunk], body: bytes, exchange: Exchange) -> Generation:
     """An answer that does not begin as an event stream does."""
     status, value = exchange.status or 200, loose_json.load(body)
     fields = mapping(value)
-    if status >= 400 or ("error" in fields and "content" not in fields):
+    if _bad_status(status) or (fields.get("error") and "content" not in fields):
         failure = _failure(fields, f"HTTP {status}", body.decode("utf-8", "replace"))
         return Generation(NAME, asked.streamed, asked.model, failure=failure)
     if status >= 300:
@@ -165,22 +169,20 @@ def _stream(asked: _Asked, frames: sse.Frames, exchange: Exchange) -> Generation
     said, unreadable = _said(frames.events)
     found = _by_kind(said)
     start, stop, error = (next(iter(found[kind]), None) for kind in ("message_start", "message_stop", "error"))
-    changes = [fields for _, fields, _ in found["message_delta"]]
-    reasons = [text(mapping(change.get("delta")).get("stop_reason")) for change in changes]
-    stop_reason = next(filter(None, reversed(reasons)), None)
     message = mapping(start and start[1].get("message"))
-    usage = _streamed_usage(message, changes, ended=bool(stop or stop_reason))
+    ending = _ending(message, [fields for _, fields, _ in found["message_delta"]], stopped=stop is not None)
     blocks = [mapping(fields.get("content_block")) for _, fields, _ in found["content_block_start"]]
     pieces, deltas = _content(said)
-    ended = stop or (exchange.end is End.COMPLETE and _is_stop(frames.unfinished))
+    whole = stop or (exchange.end is End.COMPLETE and _is_stop(frames.unfinished))
+    failure = _failure(error[1], "error") if error else _bad_status(exchange.status)
     return Generation(
         protocol=NAME,
         streamed=True,
         request_model=asked.model,
         response_model=text(message.get("model")),
         message_id=text(message.get("id")),
-        usage=_usage(usage),
-        stop_reason=stop_reason,
+        usage=_usage(ending.usage),
+        stop_reason=ending.stop_reason,
         blocks=_types(blocks),
         tool_names=_tool_names(blocks),
         text=_words(pieces),
@@ -188,10 +190,10 @@ def _stream(asked: _Asked, frames: sse.Frames, exchange: Exchange) -> Generation
         deltas=tuple(deltas),
         pings=len(found["ping"]) + len(frames.comments),
         stopped_ns=stop[2] if stop else None,
-        failure=_failure(error[1], "error") if error else "",
-        complete=bool(start and ended and not error and not unreadable),
-        missing=unreadable + (() if error else _gaps(frames, start, stop, usage)),
-        passes=_passes(usage),
+        failure=failure,
+        complete=bool(start and whole and not failure and not unreadable),
+        missing=unreadable + (() if failure else _gaps(frames, start, stop, ending)),
+        passes=_passes(ending.usage),
     )
 
 
@@ -262,11 +264,27 @@ def _is_stop(unfinished: sse.Event | None) -> bool:
     return unfinished is not None and mapping(loose_json.load(unfinished.data)).get("type") == "message_stop"
 
 
-def _streamed_usage(message: _Fields, changes: Iterable[_Fields], *, ended: bool) -> _Fields:
-    usage = {key: value for key, value in mapping(message.get("usage")).items() if key not in _FINAL_ONLY}
+class _Ending(NamedTuple):
+    """What a stream said of itself apart from its content."""
+
+    stop_reason: str | None
+    usage: _Fields
+    counted: bool
+    """A count of output tokens came after the head, and the message ended with it."""
+
+
+def _ending(message: _Fields, changes: Sequence[_Fields], *, stopped: bool) -> _Ending:
+    reasons = [text(mapping(change.get("delta")).get("stop_reason")) for change in changes]
+    stop_reason = next(filter(None, reversed(reasons)), None)
+    usage = dict(mapping(message.get("usage")))
+    later: dict[str, Any] = {}
     for change in changes:
-        usage |= {key: value for key, value in mapping(change.get("usage")).items() if value is not None}
-    return usage if ended else {key: value for key, value in usage.items() if key not in _FINAL_ONLY}
+        later |= {key: value for key, value in mapping(change.get("usage")).items() if value is not None}
+    if stopped or stop_reason:
+        return _Ending(stop_reason, usage | later, "output_tokens" in later)
+    return _Ending(
+        None, {key: value for key, value in (usage | later).items() if key not in _FINAL_ONLY}, counted=False
+    )
 
 
 def _usage(usage: _Fields) -> Usage:
@@ -291,11 +309,11 @@ def _passes(usage: _Fields) -> tuple[Pass, ...]:
     )
 
 
-def _gaps(frames: sse.Frames, start: _Said | None, stop: _Said | None, usage: _Fields) -> tuple[str, ...]:
+def _gaps(frames: sse.Frames, start: _Said | None, stop: _Said | None, ending: _Ending) -> tuple[str, ...]:
     gaps = {
         "the body holds no event": not frames.events and not frames.unfinished,
         "message_start never came": start is None,
-        "no final count of output tokens came": count(usage.get("output_tokens")) is None,
+        "no final count of output tokens came": not ending.counted,
         "message_stop never came": stop is None,
         _unfinished(frames.unfinished): frames.unfinished is not None,
     }

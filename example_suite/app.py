@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from anthropic import Anthropic, AsyncAnthropic
 
 MODEL = "claude-opus-4-1"
+
+client = Anthropic()  # one for the whole process: making another costs tens of milliseconds
 
 ORDER = {
     "name": "keep_order",
@@ -22,13 +23,6 @@ ORDER = {
         "required": ["customer", "item", "quantity"],
     },
 }
-
-
-@cache
-def client() -> Anthropic:
-    """The one client of the process: making another costs tens of milliseconds of TLS set-up."""
-    return Anthropic()
-
 
 # --- what somebody waits for: streamed -------------------------------------------------------------------------------
 
@@ -55,7 +49,7 @@ def translate(text: str) -> Iterator[str]:
 
 def read_order(mail: str) -> dict[str, Any]:
     """The order in a customer's mail."""
-    stream = client().messages.create(
+    stream = client.messages.create(
         model=MODEL,
         max_tokens=500,
         tools=[ORDER],
@@ -68,7 +62,7 @@ def read_order(mail: str) -> dict[str, Any]:
 
 def _streamed(prompt: str, *, max_tokens: int) -> Iterator[str]:
     messages = [{"role": "user", "content": prompt}]
-    for event in client().messages.create(model=MODEL, max_tokens=max_tokens, messages=messages, stream=True):
+    for event in client.messages.create(model=MODEL, max_tokens=max_tokens, messages=messages, stream=True):
         if event.type == "content_block_delta":
             yield event.delta.text
 

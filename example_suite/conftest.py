@@ -4,5 +4,5 @@ from anthropic import AsyncAnthropic
 
 @pytest.fixture
 def llm():
-    """One client for all rounds of a test. With a key in the environment and --llmperf-backend=live it is a real one."""
+    """A client for all rounds of a test; with --llmperf-backend=live it takes the key from the environment."""
     return AsyncAnthropic()

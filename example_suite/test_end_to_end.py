@@ -1,12 +1,12 @@
 """From the request to the end of the answer, and tokens per second of all that time (S09).
 
-First token and rate explain 92 to 95 % of the times that were published; the rest lies between the last piece of content and the
-end of the answer. So these claims are on the whole wait: of the test body, or of an answer that comes in one piece.
+First token and rate explain 92 to 95 % of the published times; the simulated API puts the rest between the last piece
+of content and the end of the answer. So these claims are on the whole wait: of the test's body, or of an answer that
+comes in one piece.
 """
 
-import pytest
-
 import app
+import pytest
 from documents import document
 
 TASK = "Join all intervals that overlap or touch.\n" + document(1_170)

@@ -1,21 +1,19 @@
-"""How often calls fail in the end, and what the retries of the SDK hide on the way (S26)."""
-
-import pytest
+"""How often calls fail in the end (S26), and what the SDK's retries hide on the way (S25)."""
 
 import app
-
-pytestmark = pytest.mark.llmperf(rounds=150)
+import pytest
 
 
 @pytest.mark.error_rate(max=0.02, throttled_max=0.02)
+@pytest.mark.llmperf(rounds=150)  # 149 calls without an error are the fewest that show less than 2 %
 async def test_errors_are_rare(llm):
     assert await app.translate_in_batch(llm, "Good morning.")
 
 
-@pytest.mark.error_rate(max=0.02)
-@pytest.mark.claim(metric="attempts", statistic="max", max=2)
-@pytest.mark.claim(metric="retry_wait", statistic="max", max=1)
-def test_one_refusal_is_survived(monkeypatch):
-    overloaded = app.client().with_options(default_headers={"x-llmperf-condition": "fault=529:1"})
-    monkeypatch.setattr(app, "client", lambda: overloaded)
+@pytest.mark.claim(metric="attempts", statistic="max", max=3)
+@pytest.mark.llmperf(rounds=30)
+def test_two_refusals_are_survived(monkeypatch):
+    """The header asks the simulated API to answer the first two attempts of every call with 503."""
+    unlucky = app.client.with_options(default_headers={"x-llmperf-condition": "fault=503:2"})
+    monkeypatch.setattr(app, "client", unlucky)
     assert "".join(app.translate("Good morning."))

@@ -1,8 +1,7 @@
 """How fast tokens come once they come: slower, the longer the context (S05)."""
 
-import pytest
-
 import app
+import pytest
 from documents import document
 
 

@@ -1,8 +1,7 @@
 """How long until the first token, for each of the four workloads (S08)."""
 
-import pytest
-
 import app
+import pytest
 from documents import document
 
 pytestmark = pytest.mark.llmperf(rounds=200, slack=0.25)

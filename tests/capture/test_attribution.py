@@ -248,6 +248,7 @@ def test_an_executor_job_without_a_round_does_not_inherit_its_workers(recorder):
         pool.submit(ask).result()
     assert len(recorder.take("first")) == 1
     assert len(recorder.take_unattributed()) == 1
+    assert recorder.warnings == []
 
 
 def test_the_applications_own_context_does_not_travel(recorder):

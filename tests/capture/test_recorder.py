@@ -14,7 +14,7 @@ import pytest
 from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, streamed
 from pytest_llmperf.capture import Recorder, observing
 from pytest_llmperf.capture import recorder as recorder_module
-from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, Chunk, Connection, End, Provenance, Timeline
+from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, Chunk, Connection, End, Provenance, Timeline, header
 
 URL = "http://api.test/v1/messages"
 
@@ -111,6 +111,18 @@ def test_many_undecoded_answers_are_decoded_on_the_way(observed, monkeypatch):
     assert len(decoded) == 10
 
 
+def test_taking_one_round_leaves_the_answers_of_another(recorder):
+    """What is still to be decoded survives another round's being taken, and what is decoded is let go."""
+    with observing(recorder):
+        for key in "abab":
+            with recorder.round(key):
+                client(stream).post(URL, json=ASKED)
+    assert len(recorder.take("a")) == 2
+    assert len(recorder._undecoded) == 2
+    assert [call.first.generation.text for call in recorder.take("b")] == ["Hello", "Hello"]
+    assert len(recorder._undecoded) == 0
+
+
 def test_an_attempt_that_still_runs_is_open(observed):
     """What is looked at before its end is `open`, with what has come so far, and is looked at anew later."""
     with client(stream).stream("POST", URL, json=ASKED) as response:
@@ -162,7 +174,10 @@ def test_ready_content_that_was_compressed_is_understood(observed):
     response = httpx2.Response(200, headers={"content-encoding": "gzip"}, content=packed)
     mock = client(lambda _: response)
     assert [mock.post(URL, json=ASKED).json() for _ in range(2)] == [MESSAGE] * 2
-    assert [call.first.generation.text for call in observed.take("round")] == ["Hello"] * 2
+    calls = observed.take("round")
+    assert [call.first.generation.text for call in calls] == ["Hello"] * 2
+    codings = [header(call.first.exchange.response_headers, "content-encoding") for call in calls]
+    assert codings == ["gzip", None]
 
 
 def test_attempts_of_another_sdk_are_grouped_by_their_count(observed):
@@ -350,6 +365,28 @@ def test_a_body_that_is_streamed_to_the_server_is_not_read(observed):
     attempt = observed.take("round")[0].first
     assert attempt.generation.request_model is None
     assert attempt.generation.failure == "overloaded_error: Overloaded"
+
+
+def test_a_body_that_is_streamed_to_the_server_is_let_go_with_the_answer(observed):
+    """What feeds a request body, an open file perhaps, lives no longer than it would unobserved."""
+
+    class Upload:
+        def __iter__(self):
+            yield b"{}"
+
+    class Sink(httpx2.BaseTransport):
+        def handle_request(self, request):
+            list(request.stream)
+            return httpx2.Response(200, json=MESSAGE)
+
+    upload = Upload()
+    watched = weakref.ref(upload)
+    with httpx2.Client(transport=Sink(), trust_env=False) as http:
+        http.post(URL, content=upload)
+    del upload
+    gc.collect()
+    assert watched() is None
+    assert len(observed.take("round")) == 1
 
 
 def test_a_round_may_be_left_in_another_context(recorder):

@@ -227,6 +227,27 @@ def test_a_request_within_a_request_is_a_call_of_its_own(observed):
     ]
 
 
+def test_what_follows_a_call_is_no_part_of_it(observed):
+    """A request made by hand after a call of the SDK is a call of its own, after a failed one too."""
+    client, http = sdk(overloaded), httpx2.Client(transport=httpx2.MockTransport(message), trust_env=False)
+    with pytest.raises(anthropic.APIStatusError):
+        client.with_options(max_retries=0).messages.create(**ASKED)
+    http.post("http://api.test/v1/messages", json=ASKED)
+    assert [call.entered_ns is None for call in observed.take("round")] == [False, True]
+
+
+def test_only_the_first_content_is_first(observed):
+    """Two readers of one stream do not move its first event."""
+    stream = sdk().messages.create(**ASKED, stream=True)
+    one, other = iter(stream), iter(stream)
+    while next(one).type != "content_block_delta":
+        pass
+    (call,) = observed.calls("round")
+    assert next(other).type == "content_block_delta"
+    stream.close()
+    assert observed.take("round")[0].first_event_ns == call.first_event_ns
+
+
 def test_an_error_event_ends_the_stream_and_the_call(observed):
     """An error inside a stream of status 200 raises in the application and is the call's failure."""
     chunks = [*streamed("Hel")[:3], event("error", error={"type": "overloaded_error", "message": "Overloaded"})]

@@ -133,6 +133,23 @@ def test_closing_early_is_closed():
     assert reading.stream.generator_closed
 
 
+def test_a_generator_somebody_else_holds_is_closed_with_the_reading():
+    """The wrapped body's generator ends when reading does, whoever still refers to it."""
+    held = (chunk for chunk in CHUNKS)
+    iterator = iter(Reading(type("Held", (httpx2.SyncByteStream,), {"__iter__": lambda _: held})()).body)
+    next(iterator)
+    iterator.close()
+    assert list(held) == []
+
+
+def test_the_first_end_counts():
+    """An attempt that has ended stays as it ended."""
+    reading = Reading(sync_stream())
+    reading.log.finish(End.CLOSED)
+    reading.log.finish(End.ERROR, ValueError("later"))
+    assert (reading.log.end, reading.log.error, reading.log.ended_ns) == (End.CLOSED, "", 100)
+
+
 def test_closing_after_the_end_changes_nothing():
     """The first end counts."""
     reading = Reading(sync_stream())

@@ -50,6 +50,18 @@ def test_names_bound_early_move_too(clock):
     assert (monotonic, perf_counter, perf_counter_ns, nap) == early
 
 
+def test_a_name_bound_between_two_entries_is_found(clock, monkeypatch):
+    """A module that was clean at the first entry is searched again when it has changed."""
+    module = ModuleType("a_clean_module")
+    monkeypatch.setitem(sys.modules, "a_clean_module", module)
+    with enter_sync(clock):
+        pass
+    module.bound_late = time.sleep
+    with enter_sync(clock):
+        module.bound_late(100)
+    assert clock.now_ns() == 100_000_000_000
+
+
 def test_everything_is_put_back_exactly(clock):
     """After the exit `time`, and the globals of all modules, are what they were."""
 

@@ -74,6 +74,18 @@ def test_worker_threads_of_a_loop_sleep_virtually(clock):
     assert clock.now_ns() == 30 * SECOND
 
 
+def test_the_end_of_a_run_waits_for_its_threads_virtually(clock):
+    """A thread that was given up and sleeps on delays the end of `asyncio.run`, in virtual time only."""
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(time.sleep, 100), 5)
+
+    with enter_sync(clock):
+        asyncio.run(main())
+    assert clock.now_ns() == 100 * SECOND
+
+
 def test_a_deadlock_ends_the_run(clock):
     """`asyncio.run` raises, its tasks are cancelled, and the block ends with the same error."""
     cancelled = []

@@ -125,6 +125,28 @@ def test_a_thread_that_was_given_up_goes_on_sleeping(clock, in_loop):
     assert ended == [100 * SECOND, 105 * SECOND]
 
 
+def test_a_worker_thread_is_no_stranger_after_its_job(clock, in_loop):
+    """What the pool still tells the loop about a job that was given up is no reason for a warning."""
+
+    class SlowToTell(ThreadPoolExecutor):
+        def submit(self, *args):
+            future = super().submit(*args)
+            future.add_done_callback(lambda _: real.sleep(0.05))
+            return future
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(SlowToTell(1))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(time.sleep, 100), 5)
+        await asyncio.sleep(200)
+        with clock.hold():
+            await asyncio.get_running_loop().run_in_executor(None, int)
+
+    in_loop(main)
+    assert clock.now_ns() == 205 * SECOND
+
+
 def test_a_job_that_never_started_is_not_waited_for(clock, in_loop):
     """A job that is cancelled in the queue of its pool holds nothing up."""
 

@@ -130,7 +130,7 @@ class TestMeansAndExtremes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("likeness", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("likeness", [0.3, 1.0])
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_wrong_verdicts_at_the_limit_are_rare(level, likeness):
     """With 100 calls, the true share of long gaps being the tolerated one, however alike the gaps of a call are.
@@ -138,13 +138,13 @@ def test_wrong_verdicts_at_the_limit_are_rare(level, likeness):
     Hall's t is approximate: it is known for 5 to 8 % on skewed data.
     """
     random = np.random.default_rng(3)
-    share, runs = 1 - level, 500
+    share, runs = 1 - level, 300
     outcomes = []
     for _ in range(runs):
-        if 0 < likeness < 1:
+        if likeness < 1:
             of_calls = random.beta(share * (1 / likeness - 1), (1 - share) * (1 / likeness - 1), 100)
         else:
-            of_calls = (random.random(100) < share).astype(float) if likeness else np.full(100, share)
+            of_calls = (random.random(100) < share).astype(float)
         long = random.binomial(10, of_calls).tolist()
         gaps = CallGaps(tuple((0.3,) * bad + (0.1,) * (10 - bad) for bad in long))
         outcomes.append(judged_gaps(gaps, level, claim(f"p{level * 100:g}")).outcome)

@@ -1,5 +1,6 @@
 """The one place that decides: literal cases of the exact tests, the three rules, and how often a verdict is wrong."""
 
+import heapq
 import json
 import math
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from factories import calls, failed_measurement, measurement, series
+from factories import calls, failed_measurement, measurement, rounds, series
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
@@ -736,6 +737,15 @@ def slow_mode(random, n):
     return random.normal(1.0, 0.1, n) + 3.0 * (random.random(n) < 0.1)
 
 
+ORDINARY = measurement(0)
+
+
+def timed(ttfts):
+    """One call for each TTFT, and nothing else of them."""
+    made = [replace(ORDINARY, round=number, values={"ttft": ttft}) for number, ttft in enumerate(ttfts)]
+    return series(made, rounds_=rounds(len(made)))
+
+
 def frequencies(verdicts):
     outcomes = [verdict.outcome for verdict in verdicts]
     return outcomes.count(PASSED) / len(outcomes), outcomes.count(FAILED) / len(outcomes)
@@ -751,14 +761,8 @@ class TestErrorRates:
         """The limit is the true quantile, found from two million draws."""
         random = np.random.default_rng(20261122)
         truth = float(np.quantile(shape(random, 2_000_000), level))
-        template = measurement(0)
-        verdicts = [
-            judge(
-                series([replace(template, round=i, values=template.values | {"ttft": v}) for i, v in enumerate(drawn)]),
-                claim("ttft", statistic, "<=", truth),
-            )
-            for drawn in shape(random, (RUNS, n)).tolist()
-        ]
+        objective = claim("ttft", statistic, "<=", truth)
+        verdicts = [judge(timed(run), objective) for run in shape(random, (RUNS, n)).tolist()]
         passed, failed = frequencies(verdicts)
         assert passed <= 0.05 + MONTE_CARLO
         assert failed <= 0.05 + MONTE_CARLO
@@ -768,13 +772,11 @@ class TestErrorRates:
     def test_rates(self, share, n):
         """The limit is the true share of failed calls."""
         random = np.random.default_rng(7)
-        good, bad = measurement(0), failed_measurement(0)
+        good, bad = ([make(i) for i in range(n)] for make in (measurement, failed_measurement))
+        objective = claim("error_rate", "rate", "<=", share)
         verdicts = [
-            judge(
-                series([replace(bad if failed else good, round=i) for i, failed in enumerate(drawn)]),
-                claim("error_rate", "rate", "<=", share),
-            )
-            for drawn in (random.random((RUNS, n)) < share).tolist()
+            judge(series([(bad if failed else good)[i] for i, failed in enumerate(run)], rounds_=rounds(n)), objective)
+            for run in (random.random((RUNS, n)) < share).tolist()
         ]
         passed, failed = frequencies(verdicts)
         assert passed <= 0.05 + MONTE_CARLO
@@ -785,12 +787,33 @@ class TestErrorRates:
         """With the p95 at 0.7 of the limit 100 calls mostly pass, at 1.5 times the limit they nearly always fail."""
         random = np.random.default_rng(11)
         truth = float(np.exp(0.4479 * 1.6449))
-        template = measurement(0)
 
         def judged(factor):
-            drawn = lognormal(random, (300, 100)).tolist()
-            made = [[replace(template, round=i, values={"ttft": v}) for i, v in enumerate(run)] for run in drawn]
-            return frequencies([judge(series(run), claim("ttft", "p95", "<=", truth / factor)) for run in made])
+            objective = claim("ttft", "p95", "<=", truth / factor)
+            return frequencies([judge(timed(run), objective) for run in lognormal(random, (300, 100)).tolist()])
 
         assert judged(0.7)[0] > 0.75
         assert judged(1.5)[1] > 0.97
+
+    @pytest.mark.parametrize("concurrency", [1, 10])
+    def test_totals(self, concurrency):
+        """The limit is the throughput that such runs have on average: calls that overlap make verdicts rarer only."""
+        random = np.random.default_rng(13)
+        runs = [overlapping(random, 60, concurrency) for _ in range(400)]
+        spans = [max(m.finished for m in run) for run in runs]
+        truth = sum(m.values["output_tokens"] for run in runs for m in run) / sum(spans)
+        objective = claim("total_tps", "total", ">=", truth)
+        passed, failed = frequencies([judge(series(run, rounds_=rounds(60)), objective) for run in runs])
+        assert passed <= 0.08 + 2 * math.sqrt(0.08 * 0.92 / 400)
+        assert failed <= 0.08 + 2 * math.sqrt(0.08 * 0.92 / 400)
+
+
+def overlapping(random, n, concurrency):
+    """A closed loop: each worker sends its next request when its last one was answered."""
+    free, made = [0.0] * concurrency, []
+    for number in range(n):
+        at, tokens = heapq.heappop(free), round(random.lognormal(5.7, 0.5)) + 2
+        e2e = random.lognormal(0.0, 0.4) + tokens / random.lognormal(3.7, 0.2)
+        made.append(measurement(number, at=at, ttft=0.0, e2e=e2e, output_tokens=tokens))
+        heapq.heappush(free, at + e2e)
+    return made

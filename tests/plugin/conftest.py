@@ -1,10 +1,14 @@
-"""How the plugin's tests run suites of their own: in this process where they can, in one of their own where they must."""
+"""How the plugin's tests run suites: in this process where they can, in one of their own where they must."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
+import subprocess
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import pytest_llmperf
 
 TALK = '''
 """What the suites under test share: clients, calls, and a log of the bodies that ran."""
@@ -49,6 +55,22 @@ def ran(name):
     """One line for each body, whoever runs it."""
     with LOG.open("a") as log:
         log.write(f"{name}\\n")
+
+_loops = []
+
+def loop():
+    """The name of the event loop that runs this; each is kept, so that no other gets its place."""
+    if "trio" in sys.modules:
+        import trio
+        if trio.lowlevel.in_trio_run():
+            return _name(trio.lowlevel.current_root_task())
+    import asyncio
+    return _name(asyncio.get_running_loop())
+
+def _name(one):
+    if not any(one is other for other in _loops):
+        _loops.append(one)
+    return f"{os.getpid()}-{next(index for index, other in enumerate(_loops) if other is one)}"
 '''
 
 INI = """
@@ -63,23 +85,20 @@ llmperf_backend = {backend}
 class Ran:
     """What a run of a suite left behind."""
 
-    result: pytest.RunResult
+    code: int
+    out: str
+    err: str
     path: Path
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        return int(self.result.ret)
 
     @property
     def text(self) -> str:
         """All it wrote."""
-        return f"{self.result.stdout}\n{self.result.stderr}"
+        return f"{self.out}\n{self.err}"
 
     @property
     def outcomes(self) -> dict[str, int]:
         """How many tests ended how, warnings aside."""
-        found = self.result.parseoutcomes()
+        found = pytest.RunResult.parse_summary_nouns(self.out.splitlines())
         return {name: count for name, count in found.items() if name not in ("warning", "warnings")}
 
     @property
@@ -116,46 +135,83 @@ Suite = Callable[..., Ran]
 def _imported() -> None:
     """Import once what every run in this process would import again: afterwards pytester forgets what was new."""
     import anthropic  # noqa: F401
-    import anyio._backends._asyncio  # noqa: F401
+    import anyio._backends._asyncio
     import anyio._backends._trio  # noqa: F401
     import cattrs  # noqa: F401
     import genai_prices  # noqa: F401
-    import httpx2  # noqa: F401
+    import httpcore2  # noqa: F401
+    import hypothesis  # noqa: F401
     import numpy as np  # noqa: F401
     import rich.table  # noqa: F401
+    import trio.testing  # noqa: F401
 
-    import pytest_llmperf.statistics.means
-    import pytest_llmperf.statistics.planning  # noqa: F401
+    for module in pkgutil.walk_packages(pytest_llmperf.__path__, "pytest_llmperf."):
+        importlib.import_module(module.name)
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key and no option of the outer run reaches an inner one."""
-    for name in list(os.environ):
-        if name.startswith(("ANTHROPIC_", "PYTEST_LLMPERF_", "PYTEST_XDIST_")) or name in ("CI", "GITHUB_ACTIONS"):
-            monkeypatch.delenv(name)
+    for name in filter(_is_ours, list(os.environ)):
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> Suite:
-    """Run a suite: its source, then arguments of pytest; its JSON report goes to `report.json`."""
+    """Run a suite in this process: its source, then arguments of pytest; its JSON report goes to `report.json`."""
 
-    def run(
-        source: str,
-        *arguments: str,
-        backend: str = "simulate",
-        ini: str = "",
-        apart: bool = False,
-        timeout: float = 60,
-        **files: str,
-    ) -> Ran:
-        pytester.makeini(INI.format(backend=backend) + ini)
-        pytester.makepyfile(test_suite=source, talk=TALK, **files)
-        asked = ("-p", "no:cacheprovider", "--llmperf-json=report.json", *arguments)
-        if apart:
-            pytester.plugins = []
-            command = (sys.executable, "-m", "pytest", *asked)
-            return Ran(pytester.run(*command, timeout=timeout), pytester.path)
-        return Ran(pytester.runpytest_inprocess(*asked), pytester.path)
+    def run(source: str, *arguments: str, backend: str = "simulate", ini: str = "", **files: str) -> Ran:
+        asked = _laid_out(pytester.path, source, arguments, backend, ini, files)
+        result = pytester.runpytest_inprocess(*asked)
+        return Ran(int(result.ret), result.stdout.str(), result.stderr.str(), pytester.path)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def _kept() -> dict[str, Ran]:
+    return {}
+
+
+@pytest.fixture
+def suite_once(suite: Suite, _kept: dict[str, Ran]) -> Callable[..., Ran]:
+    """As `suite`, but a suite that ran under the same name before is not run again: several tests look at one run."""
+
+    def run(name: str, source: str, *arguments: str, **options: Any) -> Ran:
+        if name not in _kept:
+            _kept[name] = suite(source, *arguments, **options)
+        return _kept[name]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def suite_apart(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """Run a suite in a process of its own."""
+
+    def run(source: str, *arguments: str, backend: str = "simulate", ini: str = "", **files: str) -> Ran:
+        path = tmp_path_factory.mktemp("suite")
+        command = [sys.executable, "-m", "pytest", *_laid_out(path, source, arguments, backend, ini, files)]
+        done = subprocess.run(command, cwd=path, capture_output=True, text=True, timeout=100, env=_clean_environment())
+        return Ran(done.returncode, done.stdout, done.stderr, path)
+
+    return run
+
+
+def _laid_out(
+    path: Path, source: str, arguments: tuple[str, ...], backend: str, ini: str, files: dict[str, str]
+) -> list[str]:
+    """Write the files of a suite, and say how it is run."""
+    for name, text in {"test_suite": source, "talk": TALK, **files}.items():
+        (path / f"{name}.py").write_text(textwrap.dedent(text))
+    (path / "pytest.ini").write_text(INI.format(backend=backend) + ini)
+    return ["-p", "no:cacheprovider", "--llmperf-json=report.json", *arguments]
+
+
+def _clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not _is_ours(name)}
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a variable of the outer run would change an inner one."""
+    return name.startswith(("ANTHROPIC_", "PYTEST_", "COV_")) or name in ("CI", "GITHUB_ACTIONS")

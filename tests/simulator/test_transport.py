@@ -184,9 +184,9 @@ def test_timed_answers_wait_by_absolute_deadlines(client, slept) -> None:
     assert moments[-1] == pytest.approx(plan.end_ns, abs=10)
 
 
-def json_of(*, stream: bool) -> bytes:
+def json_of(*, stream: bool, **members: object) -> bytes:
     """The body as the SDK sends it, but for the order of its members, which does not matter."""
-    return json.dumps(ASK | {"stream": stream}).encode()
+    return json.dumps(ASK | {"stream": stream} | members).encode()
 
 
 def test_an_answer_that_is_not_streamed_takes_its_whole_time(client, slept) -> None:
@@ -274,7 +274,7 @@ async def test_requests_are_in_flight_until_their_client_leaves() -> None:
 
         async def call(*, task_status) -> None:
             async with (
-                http.stream("POST", url, content=json_of(stream=True), headers=long) as response,
+                http.stream("POST", url, content=json_of(stream=True, **GREETING), headers=long) as response,
                 aclosing(response.aiter_raw()) as chunks,
             ):
                 await anext(chunks)
@@ -285,7 +285,7 @@ async def test_requests_are_in_flight_until_their_client_leaves() -> None:
             for _ in range(3):
                 await group.start(call)
             with anyio.move_on_after(0.01) as scope:
-                await http.post(url, content=json_of(stream=False), headers=long)
+                await http.post(url, content=json_of(stream=False, **GREETING), headers=long)
             assert scope.cancelled_caught
             assert served.api.under_way == 3
             leave.set()
@@ -379,13 +379,14 @@ def test_either_package_gets_objects_of_its_own(package) -> None:
             http.post("https://api.anthropic.com/v1/messages", content=json_of(stream=False), headers=headers)
 
 
-def test_instant_answers_carry_their_timeline() -> None:
-    """One moment for each chunk of the stream, in nanoseconds after the request's last byte."""
-    with httpx2.Client(transport=simulator().transport(httpx2, None, asynchronous=False)) as http:
-        began = time.monotonic_ns()
-        with http.stream("POST", "https://api.anthropic.com/v1/messages", content=json_of(stream=True)) as response:
-            chunks = list(response.iter_raw())
-        assert time.monotonic_ns() - began < 5_000_000_000
+def test_instant_answers_carry_their_timeline(slept) -> None:
+    """Nothing waits: there is one moment for each chunk, in nanoseconds after the request's last byte."""
+    with (
+        httpx2.Client(transport=simulator().transport(httpx2, None, asynchronous=False)) as http,
+        http.stream("POST", "https://api.anthropic.com/v1/messages", content=json_of(stream=True)) as response,
+    ):
+        chunks = list(response.iter_raw())
+    assert slept.slept == []
     timeline = response.extensions[TIMELINE]
     assert len(timeline.chunks_ns) == len(chunks)
     assert 0 < timeline.headers_ns <= timeline.chunks_ns[0]

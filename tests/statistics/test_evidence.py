@@ -17,7 +17,7 @@ thetas = st.sampled_from([0.01, 0.05, 0.11, 0.5, 0.9])
 def growth(bad, n, theta, theta0, side):
     """The mean factor by which one more value, bad with probability ``theta``, multiplies E."""
     now = evidence.log_e(bad, n, theta0, side)
-    assume(now > -math.inf)
+    assume(now > -100)  # further out the tail of the prior is too small a number to have all its digits
     worse, better = (math.exp(evidence.log_e(b, n + 1, theta0, side) - now) for b in (bad + 1, bad))
     return theta * worse + (1 - theta) * better
 
@@ -32,14 +32,14 @@ class TestLogE:
     def test_is_a_martingale_at_the_limit(self, n, data, theta0, side):
         """One more value at rate θ₀ leaves E unchanged on average."""
         bad = data.draw(st.integers(0, n))
-        assert growth(bad, n, theta0, theta0, side) == pytest.approx(1.0, rel=1e-8)
+        assert growth(bad, n, theta0, theta0, side) == pytest.approx(1.0, rel=1e-6)
 
     @given(st.integers(0, 300), st.data(), thetas, sides, st.floats(0.0, 1.0))
     def test_does_not_grow_on_the_wrong_side(self, n, data, theta0, side, beyond):
         """At a truth on the wrong side of θ₀, one more value lowers E on average."""
         bad = data.draw(st.integers(0, n))
         theta = theta0 + beyond * (1 - theta0) if side == "pass" else theta0 * (1 - beyond)
-        assert growth(bad, n, theta, theta0, side) <= 1 + 1e-8
+        assert growth(bad, n, theta, theta0, side) <= 1 + 1e-6
 
     @pytest.mark.parametrize(("bad", "n", "side"), [(0, 59, "pass"), (4, 200, "pass"), (9, 80, "fail")])
     def test_equals_the_mixture_integral(self, bad, n, side):

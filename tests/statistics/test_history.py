@@ -56,7 +56,7 @@ class TestFindChanges:
     def test_parts_are_split_at_half_the_level(self):
         """A second change with p = 0.005 is reported at α = 0.02, not at 0.006."""
         left = [1.0, 1.1, 1.05, 1.02, 1.08, 1.06, 1.03, 1.09, 1.01, 1.07, 1.04, 1.05]
-        values = left + [3.0, 3.1, 3.05, 3.02, 3.08, 3.06] + [3.33, 3.39, 3.31, 3.37, 3.34, 3.35]
+        values = [*left, 3.0, 3.1, 3.05, 3.02, 3.08, 3.06, 3.33, 3.39, 3.31, 3.37, 3.34, 3.35]
         first, second = history.find_changes(values, alpha=0.02)
         assert (first.index, second.index) == (12, 18)
         assert 0.003 < second.p_value <= 0.006

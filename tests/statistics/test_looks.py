@@ -20,7 +20,7 @@ class TestLookLevels:
         assert looks.look_levels([0.3, 1.0], 0.05)[0] == pytest.approx(0.05 * 0.09)
 
     @given(st.lists(st.integers(1, 50), min_size=1, max_size=6, unique=True), st.sampled_from([0.01, 0.025, 0.05]))
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     def test_no_look_gets_more_than_has_been_released(self, places, alpha):
         """Each threshold is at most α·t² and positive."""
         fractions = [place / 50 for place in sorted(places)]

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmperf.statistics import quantiles, sequential
@@ -34,7 +34,6 @@ def by_enumeration(plan, theta):
 
 class TestTable:
     @given(thetas, alphas, budgets, st.sampled_from([1.0, 1.5, 2.0, 3.0]))
-    @settings(deadline=None)
     def test_error_is_within_alpha_on_both_sides(self, theta0, alpha, budget, rho):
         """The error at θ₀ is computed exactly and never exceeds α."""
         plan = spending_plan(theta0, alpha, budget, rho=rho)
@@ -44,7 +43,6 @@ class TestTable:
         assert exact.p_fail <= plan.error.p_fail + 1e-12
 
     @given(thetas, alphas, budgets)
-    @settings(deadline=None)
     def test_tables_are_monotone_and_apart(self, theta0, alpha, budget):
         """What passes once passes later too, the fail bound grows by at most one per value, and they never meet."""
         plan = spending_plan(theta0, alpha, budget)
@@ -53,7 +51,6 @@ class TestTable:
         assert all(low < high for low, high in zip(plan.pass_at, plan.fail_at, strict=True))
 
     @given(thetas, alphas, budgets)
-    @settings(deadline=None)
     def test_error_by_every_n_stays_within_what_is_released(self, theta0, alpha, budget):
         """A plan cut short has spent no more than α·(n / budget)²."""
         plan = spending_plan(theta0, alpha, budget)
@@ -142,7 +139,6 @@ class TestOperating:
         assert (outcome.p_pass, outcome.p_fail, outcome.mean_n) == pytest.approx(by_enumeration(plan, theta), abs=1e-12)
 
     @given(thetas, budgets, st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-    @settings(deadline=None)
     def test_more_bad_values_pass_less_and_fail_more(self, theta0, budget, one, other):
         """Both chances are monotone in the true share, so the error at θ₀ bounds the error everywhere."""
         plan = spending_plan(theta0, 0.05, budget)
@@ -180,7 +176,6 @@ class TestOperating:
 
 class TestFutility:
     @given(thetas, budgets, st.sampled_from([0.02, 0.1, 0.5]), st.integers(1, 30))
-    @settings(deadline=None)
     def test_futile_counts_form_one_range_clear_of_the_verdicts(self, theta0, budget, futility, floor):
         """From the predictive probability itself: futile are exactly the counts of the stored range."""
         plan = spending_plan(theta0, 0.05, budget, futility=futility, fail_floor=floor)

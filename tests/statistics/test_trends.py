@@ -81,12 +81,12 @@ class TestFit:
         x, y = measured(STRAIGHT["linear"], 0.25, 3)
         fit = next(fit for fit in find_trend(x, y).fits if fit.shape == "linear")
         f = np.array([fit.at(v) for v in x])
-        assert float(((y - f) / f**2).sum()) == pytest.approx(0.0, abs=1e-6)
-        assert float(((y - f) / f**2 * x / x.max()).sum()) == pytest.approx(0.0, abs=1e-6)
+        assert float(((y - f) / f**2).sum()) == pytest.approx(0.0, abs=1e-4)
+        assert float(((y - f) / f**2 * x / x.max()).sum()) == pytest.approx(0.0, abs=1e-4)
         assert fit.relative_noise == pytest.approx(math.sqrt(np.mean((y / f - 1) ** 2)))
 
     def test_likelihood_and_bic(self):
-        """The normal likelihood with standard deviation s·f, and a penalty of ln n per parameter, knee and s included."""
+        """The normal likelihood with standard deviation s·f; ln n per parameter, the knee and s included."""
         x, y = measured(BENT["bent linear"], 0.1, 4)
         for fit in find_trend(x, y).fits:
             f = np.array([fit.at(v) for v in x])

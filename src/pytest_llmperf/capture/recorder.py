@@ -95,8 +95,7 @@ class Recorder:
         with self._lock:
             logs = self._calls.pop(key, [])
         calls = self._as_calls(logs)
-        with self._lock:
-            self._undecoded = deque(log for log in self._undecoded if not log.decoded)
+        self._forget_decoded()
         return calls
 
     def take_unattributed(self) -> tuple[Call, ...]:
@@ -169,6 +168,16 @@ class Recorder:
 
     def _as_calls(self, logs: list[CallLog]) -> tuple[Call, ...]:
         return tuple(call for log in logs if (call := log.call()) is not None)
+
+    def _forget_decoded(self) -> None:
+        """Turn the queue once around and keep what is still to be decoded. Others may write to it meanwhile."""
+        for _ in range(len(self._undecoded)):
+            try:
+                log = self._undecoded.popleft()
+            except IndexError:
+                return
+            if not log.decoded:
+                self._undecoded.append(log)
 
     @never_raises
     def _decode(self, log: AttemptLog) -> Attempt | None:

@@ -141,23 +141,34 @@ _REPLACEMENTS: dict[str, Callable[..., Any]] = {
     "sleep": _named("sleep", _sleep),
 }
 
-_BY_IDENTITY: dict[int, Callable[..., Any]] = {id(getattr(real, name)): ours for name, ours in _REPLACEMENTS.items()}
+_BY_IDENTITY: dict[int, Any] = {id(getattr(real, name)): ours for name, ours in _REPLACEMENTS.items()}
+_SHIELDING: dict[int, Any] = {id(time): real}
+
+
+# Modules in which nothing was found, by name, with the identity and the number of their globals: not searched again.
+_clean: dict[str, tuple[int, int]] = {}
 
 
 def _aliases() -> list[tuple[ModuleType, str, Any]]:
-    """Every global of every loaded module that must change, with what to put there."""
+    """Every global of every loaded module that must change, with what to put there.
+
+    A module that only swaps one global for another after it was searched is not searched again.
+    """
     found: list[tuple[ModuleType, str, Any]] = []
-    wanted, module_itself = _BY_IDENTITY, id(time)
     for full_name, module in list(sys.modules.items()):
         if module is time or full_name == __name__ or not issubclass(type(module), ModuleType):
             continue
+        names = _globals_of(module)
+        fingerprint = id(names), len(names)
+        if _clean.get(full_name) == fingerprint:
+            continue
         shielded = full_name.partition(".")[0] in _SHIELDED and not full_name.startswith(_PART_OF_THE_SCENARIO)
-        for name, value in list(_globals_of(module).items()):
-            if shielded:
-                if id(value) == module_itself:
-                    found.append((module, name, real))
-            elif id(value) in wanted:
-                found.append((module, name, wanted[id(value)]))
+        wanted = _SHIELDING if shielded else _BY_IDENTITY
+        if wanted.keys().isdisjoint(map(id, list(names.values()))):
+            _clean[full_name] = fingerprint
+        else:
+            items = list(names.items())
+            found += [(module, name, wanted[id(value)]) for name, value in items if id(value) in wanted]
     return found
 
 

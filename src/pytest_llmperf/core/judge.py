@@ -35,12 +35,14 @@ from pytest_llmperf.core.observations import (
 )
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.core.watch import Watch, first_rounds, watched
 from pytest_llmperf.statistics import means, quantiles
 from pytest_llmperf.statistics.estimate import Estimate, PValues
 
 OBSERVED = "observed extreme; nothing is inferred beyond these calls"
 EXACT_QUANTILE = "exact binomial test of the share beyond the limit"
 EXACT_RATE = "exact binomial test"
+PLANNED = "exact α-spending plan, early stopping, budget"
 UNSEEN = "see that the test comes to its LLM calls, and that its client is one that is observed"
 
 
@@ -80,18 +82,30 @@ def judge(series: Series, objective: Objective) -> Verdict:
 
 def _finding(series: Series, objective: Objective) -> Finding:
     if objective.metric in SHARES:
-        return _rate(series, objective)
+        if (watch := _plan_of(series, objective)) is None:
+            return _rate(series, objective)
+        upto = first_rounds(series, watch.at or len(watch.flags), watch.per_round)
+        return _by_plan(_rate(upto, objective, _needs_by_plan(watch)), watch)
     if objective.metric in TOTALS:
         return _throughput(series, objective)
     if objective.metric == "cost" and objective.statistic == "per_mtok":
         return _price_per_token(series, objective)
     if objective.metric == "event_gap":
         return _doubted(series, objective, lambda error: _gaps(series, objective, error))
-    observations = observe(series, objective.metric)
-    return _doubted(series, objective, lambda error: _decide(shifted(series, observations, error), objective))
+    return _doubted(series, objective, lambda error: _observed(series, objective, error))
 
 
-def _decide(observations: Observations, objective: Objective) -> Finding:
+def _observed(series: Series, objective: Objective, error: float) -> Finding:
+    """A claim on calls or rounds: by the plan for the budget where there is one, else once and for all."""
+    if (watch := _plan_of(series, objective, error)) is not None:
+        upto = first_rounds(series, watch.at or len(watch.flags), watch.per_round)
+        observations = shifted(upto, observe(upto, objective.metric), error)
+        if observations.present:
+            return _by_plan(_decide(observations, objective, _needs_by_plan(watch)), watch)
+    return _decide(shifted(series, observe(series, objective.metric), error), objective)
+
+
+def _decide(observations: Observations, objective: Objective, needs: str = "") -> Finding:
     if not observations.values:
         return nothing(f"no {observations.noun} was judged", remedy=UNSEEN)
     if not observations.present:
@@ -99,7 +113,7 @@ def _decide(observations: Observations, objective: Objective) -> Finding:
         reason = f"no judged {observations.noun} has {wording.a(objective.metric)}{why}"
         return nothing(reason, missing=observations.missing)
     if objective.level is not None:
-        return _quantile(observations, objective)
+        return _quantile(observations, objective, needs)
     if objective.statistic == "mean":
         return _mean(observations, objective)
     if objective.statistic in ("max", "min"):
@@ -136,7 +150,7 @@ class _Share:
         )
 
 
-def _quantile(observations: Observations, objective: Objective) -> Finding:
+def _quantile(observations: Observations, objective: Objective, needs: str) -> Finding:
     values, tolerated = observations.present, objective.tolerated
     bad = sum(map(objective.violated_by, values))
     with_slack = sum(objective.violated_by(value, relaxed=True) for value in values)
@@ -147,7 +161,7 @@ def _quantile(observations: Observations, objective: Objective) -> Finding:
     return Finding(
         outcome,
         _quantile_estimate(values, objective),
-        _quantile_reason(share, observations, objective),
+        _quantile_reason(share, observations, objective, needs),
         EXACT_QUANTILE,
         share.n,
         share.missing,
@@ -164,16 +178,17 @@ def _quantile_estimate(values: list[float], objective: Objective) -> Estimate:
     return replace(mirrored, value=-mirrored.value, low=-mirrored.high, high=-mirrored.low)
 
 
-def _quantile_reason(share: _Share, observations: Observations, objective: Objective) -> str:
+def _quantile_reason(share: _Share, observations: Observations, objective: Objective, needs: str) -> str:
     side = "above" if objective.direction == "<=" else "below"
     limit, relaxed = (
         f" {side} {wording.quantity(bound, objective.unit)}" for bound in (objective.bound, objective.relaxed_bound)
     )
     seen = f"{share.bad} of {wording.count(share.n, share.noun)}{limit}"
     if objective.slack:
-        seen += f", {share.bad_with_slack}{relaxed} (with slack); {_needs(share, objective.alpha, relaxed, limit)}"
+        seen += f", {share.bad_with_slack}{relaxed} (with slack)"
+        seen += f"; {needs or _needs(share, objective.alpha, relaxed, limit)}"
     else:
-        seen += f"; {_needs(share, objective.alpha)}"
+        seen += f"; {needs or _needs(share, objective.alpha)}"
     if failed := _failures(observations, objective):
         seen += f"; {failed} of them failed and {'counts' if failed == 1 else 'count'} as slow"
     return seen + without(observations.metric, share.missing, observations.why_missing)
@@ -220,7 +235,7 @@ def _remedy(share: _Share, alpha: float) -> str:
     return "the share is too near what is tolerated for sampling to tell: allow slack, or move the limit"
 
 
-def _rate(series: Series, objective: Objective) -> Finding:
+def _rate(series: Series, objective: Objective, needs: str = "") -> Finding:
     """The share of failed calls, or of attempts answered 429; nobody knows of a call that was cut how it would end."""
     calls, cut = series.judged, series.cut
     if objective.metric == "throttle_rate":
@@ -241,12 +256,53 @@ def _rate(series: Series, objective: Objective) -> Finding:
     outcome = shown(share.p_values(n), objective.alpha)
     reason = f"{hits} of {wording.count(n, noun)} {seen}"
     if upper:
-        reason += f"; {_needs(share, objective.alpha)}"
+        reason += f"; {needs or _needs(share, objective.alpha)}"
     if unknown:
         reason += f"; {unknown} more {'was' if unknown == 1 else 'were'} cut by an interruption"
     estimate = quantiles.rate_estimate(hits, n - unknown, objective.confidence)
     remedy = _remedy(share, objective.alpha) if outcome is Outcome.INCONCLUSIVE else ""
     return Finding(outcome, estimate, reason, EXACT_RATE, n, unknown, remedy)
+
+
+# --- early stopping --------------------------------------------------------------------------------------------------
+
+
+def _plan_of(series: Series, objective: Objective, error: float = 0.0) -> Watch | None:
+    """The claim as it was watched while its rounds came in; None where it is judged once, at the end."""
+    if series.stop != "early" or not series.budget:
+        return None
+    watch = watched(series, objective, error)
+    return watch if watch.watchable and watch.flags else None
+
+
+def _needs_by_plan(watch: Watch) -> str:
+    """What the plan asks after as many observations as were judged."""
+    assert watch.to_pass is not None
+    assert watch.to_fail is not None
+    n = watch.at or len(watch.flags)
+    most, least = watch.to_pass.pass_at[n - 1], watch.to_fail.fail_at[n - 1]
+    passing = f"a pass needs at most {most} by now" if most >= 0 else "a pass is not possible yet"
+    failing = (
+        f"a fail at least {least}" if n >= watch.to_fail.fail_floor and least <= n else "a fail is not possible yet"
+    )
+    return f"{passing}, {failing}"
+
+
+def _by_plan(finding: Finding, watch: Watch) -> Finding:
+    """The finding on the rounds up to the one that settled it, with the plan's answer."""
+    assert watch.to_pass is not None
+    budget = watch.to_pass.budget
+    reason = finding.reason
+    if watch.settled == "futile" and watch.at < budget:
+        reason += f"; that a verdict comes within {budget} has become improbable, so sampling was ended"
+    if watch.likeness is not None:
+        alike, worth = wording.quantity(watch.likeness.lag1, ""), wording.quantity(watch.likeness.n_eff, "")
+        reason += (
+            f"; neighbours are alike (lag-1 correlation {alike}): {watch.likeness.n} are worth {worth} independent ones"
+        )
+    decided = watch.outcome is not Outcome.INCONCLUSIVE
+    remedy = "" if decided else finding.remedy or "raise rounds, or allow slack"
+    return replace(finding, outcome=watch.outcome, reason=reason, method=f"{PLANNED} {budget}", remedy=remedy)
 
 
 # --- means, totals, extremes -----------------------------------------------------------------------------------------

@@ -79,6 +79,10 @@ class Series:
     """99 % quantile of the event loop's lateness, the error bar of every time stamp; None where there is none."""
     ended_by: str = ""
     """Why sampling ended before all rounds were run; empty when it did not."""
+    stop: str = "fixed"
+    """`early`: claims on shares are held against a sequential plan for the budget; `fixed`: judged once, at the end."""
+    budget: int = 0
+    """The most rounds that would have been judged; 0 where nobody set one."""
 
     @property
     def cut(self) -> frozenset[int]:

@@ -6,9 +6,7 @@ vcr, httpx, httpx2, rich or cattrs. A run without a marked test patches nothing 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -23,8 +21,8 @@ SETTINGS = pytest.StashKey[Settings]()
 RUN = pytest.StashKey[Run]()
 REPORT_KEY = "llmperf"
 """Attribute of a test report under which a result travels, as plain types."""
-OFFLINE_KEY = "sk-llmperf-offline"
-"""What `Anthropic()` gets where no key is needed and none is set."""
+ERRORS_KEY = "llmperf_errors"
+"""Where an xdist worker tells its controller what is wrong with the marks."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,14 +54,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from pytest_llmperf.plugin.collection import prepare
 
     run = Run(config, config.stash[SETTINGS])
-    if prepare(items, run):
+    try:
+        prepared = prepare(items, run)
+    except pytest.UsageError as error:
+        if not is_worker(config):
+            raise
+        # A worker that dies here brings the controller down without a word of it: let it say so, and run nothing.
+        config.workeroutput[ERRORS_KEY] = str(error)  # type: ignore[attr-defined]
+        items.clear()
+        return
+    if prepared:
         config.stash[RUN] = run
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Let clients be made without a key, from the set-up of a marked test to its teardown, where none is needed."""
-    with _offline_key(item):
+    from pytest_llmperf.plugin.execution import SCENARIO
+
+    if SCENARIO not in item.stash or item.config.stash[SETTINGS].backend == "live":
+        return (yield)
+    from pytest_llmperf.plugin.keys import in_environment
+
+    with in_environment():
         return (yield)
 
 
@@ -73,7 +86,7 @@ def run_with_fresh_fixtures(item: pytest.Item, nextitem: pytest.Item | None) -> 
     from pytest_llmperf.plugin.execution import SCENARIO
 
     scenario = item.stash.get(SCENARIO, None)
-    if scenario is None or not scenario.plan.fresh_fixtures:
+    if scenario is None or not scenario.plan.fresh_fixtures or item.config.getoption("setuponly", None):
         return None
     from pytest_llmperf.plugin.fresh import run_rounds
 
@@ -126,6 +139,7 @@ class _Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._usage_errors: dict[str, None] = {}
 
     @property
     def _run(self) -> Run:
@@ -139,31 +153,25 @@ class _Controller:
 
             self._run.keep(received(data))
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Keep what an xdist worker found wrong with the marks."""
+        for line in getattr(node, "workeroutput", {}).get(ERRORS_KEY, "").splitlines():
+            self._usage_errors.setdefault(line)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._usage_errors:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if RUN in self._config.stash and self._run.results:
             from pytest_llmperf.plugin.delivery import write_files
 
             write_files(self._run, session)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for error in self._usage_errors:
+            terminalreporter.write_line(f"ERROR: {error}", red=True)
         if RUN in self._config.stash and self._run.results:
             from pytest_llmperf.plugin.delivery import print_summary
 
             print_summary(self._run, terminalreporter)
-
-
-@contextmanager
-def _offline_key(item: pytest.Item) -> Iterator[None]:
-    from pytest_llmperf.plugin.execution import SCENARIO
-
-    names = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-    offline = SCENARIO in item.stash and item.config.stash[SETTINGS].backend != "live"
-    if not offline or any(os.environ.get(name) for name in names):
-        yield
-        return
-    os.environ[names[0]] = OFFLINE_KEY
-    try:
-        yield
-    finally:
-        os.environ.pop(names[0], None)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import unittest
-
 import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.plugin.execution import SCENARIO
 from pytest_llmperf.plugin.marks import Scenario, resolve
-from pytest_llmperf.plugin.session import LLMPerfWarning, Run
+from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_first
 
 
 def prepare(items: list[pytest.Item], run: Run) -> bool:
@@ -44,12 +41,8 @@ def _scenario(item: pytest.Item, run: Run) -> Scenario | None:
 
     if hopeless := undecidable(scenario):
         raise ValueError("\n".join(hopeless))
-    for text in unpassable(scenario):
+    for text in unpassable(scenario) if is_first(item.config) else ():
         _warn(item, text)
-    if isinstance(cls := getattr(item, "cls", None), type) and issubclass(cls, unittest.IsolatedAsyncioTestCase):
-        # Its body cannot be swapped: pytest takes the method from the instance. Whole rounds can be repeated.
-        plan = dataclasses.replace(scenario.plan, fresh_fixtures=True)
-        scenario = dataclasses.replace(scenario, plan=plan)
     return scenario
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
-from pytest_llmperf.plugin.execution import RESULT
+from pytest_llmperf.plugin.conclusion import RESULT
 from pytest_llmperf.plugin.session import Run, is_worker
 from pytest_llmperf.reports.report import TestResult
 
@@ -22,8 +22,9 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         return
     del item.stash[RESULT]  # a rerun makes its own
     report.llmperf = to_plain(result)  # type: ignore[attr-defined]
+    # A body that ran n times recorded the same n times; a rerun finds the properties of the run before.
     own = [entry for entry in item.user_properties if not entry[0].startswith(_PROPERTY)]
-    item.user_properties[:] = list(dict.fromkeys(own))  # a body that ran n times recorded the same n times
+    item.user_properties[:] = [entry for number, entry in enumerate(own) if entry not in own[:number]]
     if _junit(item.config) == "testcase":
         from pytest_llmperf.reports.junit import properties
 
@@ -43,6 +44,8 @@ def status(report: pytest.TestReport, policy: str) -> Any:
     from pytest_llmperf.reports.failure import deciding_line
 
     result = received(report.llmperf)
+    if result.outcome == "error":
+        return None
     line = deciding_line(result)
     if report.failed:
         return "failed", "F", (f"FAILED ({line})", {"red": True})

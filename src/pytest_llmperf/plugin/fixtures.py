@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_llmperf.capture.recorder import Recorder
     from pytest_llmperf.core.call import Call
+    from pytest_llmperf.runner.loop import Sampling
     from pytest_llmperf.runner.rounds import OpenRound
 
-RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
+SAMPLING: pytest.StashKey[Sampling] = pytest.StashKey()
 
 
 class LLMPerf:
@@ -37,8 +37,9 @@ class LLMPerf:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The LLM calls of this round captured so far, in dispatch order."""
-        recorder = self._item.stash.get(RECORDER, None)
-        return recorder.calls(self._current.number) if recorder is not None else ()
+        sampling = self._item.stash.get(SAMPLING, None)
+        opened = sampling.current if sampling is not None else None
+        return sampling.recorder.calls(opened.number) if sampling is not None and opened is not None else ()
 
     def score(self, value: float, name: str = "accuracy") -> None:
         """Say how good this round's answer was, from 0 (wrong) to 1 (right)."""
@@ -50,9 +51,10 @@ class LLMPerf:
 
     @property
     def _current(self) -> OpenRound:
-        from pytest_llmperf.runner.rounds import CURRENT, OpenRound
+        from pytest_llmperf.runner.rounds import OpenRound
 
-        current = CURRENT.get()
+        sampling = self._item.stash.get(SAMPLING, None)
+        current = sampling.current if sampling is not None else None
         if current is not None:
             return current
         if self._outside is None:

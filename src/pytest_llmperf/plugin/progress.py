@@ -6,7 +6,8 @@ Nothing is written where the terminal is none, on xdist workers, or with `-q`.
 
 from __future__ import annotations
 
-import time
+import threading
+from time import perf_counter  # by name: in virtual time the module's own would tell the scenario's
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,12 +33,20 @@ class Progress:
         self._due = 0.0
         self._began: dict[str, float] = {}
         self._shown = False
+        self._writing = threading.Lock()
 
     def show(self, item: pytest.Item, sampling: Sampling) -> None:
-        """Write the line anew, unless it was just written."""
-        now = time.perf_counter()
+        """Write the line anew, unless it was just written, or is being written for a round in another thread."""
+        if not self._on or not self._writing.acquire(blocking=False):
+            return
+        try:
+            self._show(item, sampling, perf_counter())
+        finally:
+            self._writing.release()
+
+    def _show(self, item: pytest.Item, sampling: Sampling, now: float) -> None:
         began = self._began.setdefault(item.nodeid, now)
-        if not self._on or now < self._due:
+        if now < self._due:
             return
         from pytest_llmperf.reports.terminal import progress_text
 

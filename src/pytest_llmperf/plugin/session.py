@@ -66,12 +66,12 @@ class Run:
         """The caps of the whole run; under xdist each worker has its share."""
         from pytest_llmperf.runner.budget import Budget
 
-        workers = worker_count(self.config)
-        share = workers if is_worker(self.config) else 1
+        workers = worker_count(self.config) if is_worker(self.config) else 1
         calls, usd = self.settings.max_calls, self.settings.max_usd
         return Budget(
-            max_calls=None if calls is None else max(calls // share, 1),
-            max_usd=None if usd is None else usd / share,
+            # The first workers take what cannot be shared evenly; the sum is the cap.
+            max_calls=None if calls is None else (calls + workers - 1 - worker_number(self.config)) // workers,
+            max_usd=None if usd is None else usd / workers,
             max_seconds=self.settings.max_seconds,
             label="--llmperf: ",
         )
@@ -130,9 +130,26 @@ def _version(name: str) -> str:
         return ""
 
 
+def plain_nodeid(nodeid: str) -> str:
+    """The node id without the group that pytest-xdist may append to a name."""
+    name = nodeid.rpartition("::")[2].rpartition("]")[2]
+    return nodeid[: -len(name) + name.index("@")] if "@" in name else nodeid
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is an xdist worker."""
     return hasattr(config, "workerinput")
+
+
+def worker_number(config: pytest.Config) -> int:
+    """Which of the xdist workers this process is, from 0; 0 without xdist."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    return int(str(worker.get("workerid", "gw0")).removeprefix("gw"))
+
+
+def is_first(config: pytest.Config) -> bool:
+    """Whether this process may say what all of them find."""
+    return worker_number(config) == 0
 
 
 def worker_count(config: pytest.Config) -> int:

@@ -6,8 +6,9 @@ retry loop and no `except Exception` of the observed program swallows it on its 
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pytest_llmperf.core import wording
@@ -49,16 +50,27 @@ class Budget:
             return f"{self.label}max_seconds of {self.max_seconds:g} reached"
         return ""
 
-    def before_attempt(self) -> None:
-        """Let an attempt leave, and count it.
-
-        Raises:
-            BudgetReached: there is no room for it.
-        """
-        if reason := self.reached:
-            raise BudgetReached(reason)
-        self.calls += 1
-
     def spend(self, usd: float) -> None:
         """Add what a finished call cost."""
         self.usd += usd
+
+
+_one_at_a_time = threading.Lock()
+
+
+def admit(budgets: Sequence[Budget]) -> None:
+    """Let an attempt leave, and count it in every budget; or, when one has no room for it, in none.
+
+    Raises:
+        BudgetReached: there is no room for it.
+    """
+    with _one_at_a_time:
+        if reason := reached(budgets):
+            raise BudgetReached(reason)
+        for budget in budgets:
+            budget.calls += 1
+
+
+def reached(budgets: Sequence[Budget]) -> str:
+    """Which cap was reached, in words; empty while there is room."""
+    return next((budget.reached for budget in budgets if budget.reached), "")

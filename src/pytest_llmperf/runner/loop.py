@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pytest_llmperf.capture import Recorder
+from pytest_llmperf.capture.attribution import ROUND
 from pytest_llmperf.clock import Clock
 from pytest_llmperf.core.call import Call
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.metrics import measure
 from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
-from pytest_llmperf.runner.budget import Budget, BudgetReached
+from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
 from pytest_llmperf.runner.plan import Plan
-from pytest_llmperf.runner.rounds import CURRENT, OpenRound
+from pytest_llmperf.runner.rounds import OpenRound
+from pytest_llmperf.runner.stopping import EarlyStop
 from pytest_llmperf.runner.tolerance import is_failed_call
 
 
@@ -37,15 +39,22 @@ class Sampling:
     prices: PriceBook
     budgets: tuple[Budget, ...] = ()
     errors_claimed: bool = False
+    stopping: EarlyStop | None = None
+    """Ends sampling once every claim is settled; None runs all rounds."""
     on_round: Callable[[Sampling], None] = lambda _: None
     """Called after every round, from the thread that ran it."""
     rounds: list[Round] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     ended_by: str = ""
-    failed_round: int | None = None
-    """The round whose body raised for reasons of its own."""
+    raised: BaseException | None = None
+    """What a body raised for reasons of its own; whoever ran the test may keep it to himself, as unittest does."""
+    raised_in: str = ""
+    """The name of that round."""
+    halted: bool = False
+    """Whether no further round may begin."""
     dispatched: int = 0
     zero_ns: int = -1
+    _open_rounds: dict[int, OpenRound] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, body: Callable[[], object]) -> None:
@@ -62,8 +71,11 @@ class Sampling:
         with ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="llmperf") as pool:
             contexts = [contextvars.copy_context() for _ in range(self.plan.concurrency)]
             jobs = [pool.submit(context.run, self._work, body, self._next_judged) for context in contexts]
-        for job in jobs:
-            job.result()
+            try:
+                for job in jobs:
+                    job.result()
+            finally:
+                self.halted = True  # after Ctrl-C no thread takes another round
 
     async def run_async(self, body: Callable[[], Awaitable[object]]) -> None:
         """Run all rounds of a coroutine function in the event loop that runs this.
@@ -129,7 +141,40 @@ class Sampling:
         self.zero_ns = self.clock.now_ns()
         for budget in self.budgets:
             budget.start()
-            self.recorder.gates.append(budget.before_attempt)
+        self.recorder.gates.append(self._admit)
+
+    def _admit(self) -> None:
+        """Let an attempt leave, unless a cap was reached; called in the context that sends it.
+
+        Raises:
+            BudgetReached: it must not leave.
+        """
+        opened = self.current
+        if opened is not None and any(budget.max_usd is not None for budget in self.budgets):
+            self._account(opened, [self._measured(call, opened.number) for call in self.recorder.calls(opened.number)])
+        try:
+            admit(self.budgets)
+        except BudgetReached as cap:
+            self.ended_by = self.ended_by or str(cap)
+            for refused in self._open_rounds.values() if opened is None else (opened,):
+                refused.refused = True
+            raise
+
+    def _account(self, opened: OpenRound, measurements: list[Measurement]) -> None:
+        spent = sum(measurement.values.get("cost", 0.0) for measurement in measurements)
+        with self._lock:
+            for budget in self.budgets:
+                budget.spend(spent - opened.spent_usd)
+            opened.spent_usd = spent
+
+    @property
+    def current(self) -> OpenRound | None:
+        """The round that the running code belongs to; an old worker's is the only one that runs, if it is."""
+        owner = ROUND.get()
+        rounds = dict(self._open_rounds)
+        if owner is not None and owner.recorder() is self.recorder and owner.key in rounds:
+            return rounds[owner.key]
+        return next(iter(rounds.values())) if len(rounds) == 1 else None
 
     def _next_warmup(self) -> OpenRound | None:
         return self._open(self.plan.warmup)
@@ -140,55 +185,54 @@ class Sampling:
     def _open(self, end: int) -> OpenRound | None:
         """The next round below *end*, unless something ended the sampling."""
         with self._lock:
-            self.ended_by = self.ended_by or next((b.reached for b in self.budgets if b.reached), "")
-            if self.ended_by or self.failed_round is not None or self.dispatched >= end:
+            if self.halted or self.settled or self.raised is not None or self.dispatched >= end:
+                return None
+            self.ended_by = self.ended_by or reached(self.budgets)
+            if self.ended_by:
                 return None
             number = self.dispatched
             self.dispatched += 1
-            return OpenRound(number, number < self.plan.warmup, self.clock.now_ns())
+            opened = OpenRound(number, number < self.plan.warmup, self.clock.now_ns())
+            self._open_rounds[number] = opened
+            return opened
 
     @contextmanager
     def _round(self, opened: OpenRound) -> Iterator[None]:
         """Everything observed inside belongs to this round; what it raises is sorted, and what it measured is kept."""
-        token = CURRENT.set(opened)
-        failure = ""
-        interrupted = False
+        failure, interrupted = "", False
         try:
             with self.recorder.round(opened.number):
                 yield
-        except BudgetReached as reached:
-            self.ended_by = str(reached)
-            interrupted = True
         except BaseException as error:
-            calls = self.recorder.calls(opened.number)
             failure = f"{type(error).__name__}: {error}"
             interrupted = not isinstance(error, Exception)
-            if self._budget_was_cause(error):
-                interrupted = True
-            elif not is_failed_call(error, calls, errors_claimed=self.errors_claimed):
-                self.failed_round = opened.number
+            if not self._was_measured(error, opened):
+                self._end_with(error, opened)
                 raise
         finally:
-            CURRENT.reset(token)
-            self._close(opened, failure, interrupted=interrupted)
+            self._close(opened, failure, interrupted=interrupted or opened.refused)
         self.on_round(self)
 
-    def _budget_was_cause(self, error: BaseException) -> bool:
-        """A cap that was reached inside a task group comes out wrapped."""
-        reached = error.split(BudgetReached)[0] if isinstance(error, BaseExceptionGroup) else None
-        if reached is not None:
-            self.ended_by = self.ended_by or next((b.reached for b in self.budgets if b.reached), "a cap was reached")
-        return reached is not None
+    def _end_with(self, error: BaseException, opened: OpenRound) -> None:
+        if self.raised is None:
+            self.raised, self.raised_in = error, self.plan.round_name(opened.number)
+            if isinstance(error, Exception):
+                error.add_note(f"llmperf: in {self.raised_in}")
+
+    def _was_measured(self, error: BaseException, opened: OpenRound) -> bool:
+        """Whether *error* comes of a failed call, or of a cap: anything the body does after it may be its doing."""
+        if opened.refused and isinstance(error, Exception | BudgetReached | BaseExceptionGroup):
+            return True
+        return is_failed_call(error, self.recorder.calls(opened.number), errors_claimed=self.errors_claimed)
 
     def _close(self, opened: OpenRound, failure: str, *, interrupted: bool) -> None:
         """Turn the round's calls into measurements; those of an interrupted round are kept but not judged."""
         calls = self.recorder.take(opened.number)
         ended = None if interrupted else (self.clock.now_ns() - self.zero_ns) / 1e9
         measurements = [self._measured(call, opened.number) for call in calls]
+        self._account(opened, measurements)
         with self._lock:
-            for measurement in measurements:
-                for budget in self.budgets:
-                    budget.spend(measurement.values.get("cost", 0.0))
+            self._open_rounds.pop(opened.number, None)
             self.rounds.append(
                 Round(
                     number=opened.number,
@@ -202,6 +246,18 @@ class Sampling:
                 )
             )
             self.measurements += measurements
+            if self.stopping is not None and not opened.warmup and not interrupted:
+                self._watch(self.rounds[-1], tuple(measurements))
+
+    @property
+    def settled(self) -> bool:
+        """Whether no claim needs more rounds."""
+        return self.stopping is not None and self.stopping.settled
+
+    def _watch(self, round_: Round, measurements: tuple[Measurement, ...]) -> None:
+        assert self.stopping is not None
+        one = Series("", Source.LIVE, self.clock.name, rounds=(round_,), measurements=measurements)
+        self.stopping.round_ended(round_.number, one)
 
     def series(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> Series:
         """What was gathered so far, in dispatch order."""
@@ -214,6 +270,8 @@ class Sampling:
             unattributed=len(self.recorder.take_unattributed()),
             loop_lag=loop_lag,
             ended_by=self.ended_by,
+            stop="fixed" if self.stopping is None else "early",
+            budget=self.plan.rounds,
         )
 
     def _measured(self, call: Call, number: int) -> Measurement:

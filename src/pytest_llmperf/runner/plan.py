@@ -31,3 +31,13 @@ class Plan:
     def total_rounds(self) -> int:
         """Warm-ups and judged rounds together."""
         return self.warmup + self.rounds
+
+    def round_name(self, number: int) -> str:
+        """A round as a reader counts it: `round 3 of 20`.
+
+        Args:
+            number: in dispatch order from 0, warm-ups first.
+        """
+        if number < self.warmup:
+            return f"warm-up round {number + 1} of {self.warmup}"
+        return f"round {number - self.warmup + 1} of {self.rounds}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from pytest_llmperf.core.errors import UsageError
@@ -20,6 +19,10 @@ class OpenRound:
     scores: dict[str, float] = field(default_factory=dict)
     records: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    refused: bool = False
+    """Whether a cap kept one of its attempts from leaving: whatever became of the round is the cap's doing."""
+    spent_usd: float = 0.0
+    """What its calls cost so far."""
 
     def score(self, value: float, name: str = "accuracy") -> None:
         """Say how good this round's answer was, 0 to 1.
@@ -40,10 +43,6 @@ class OpenRound:
         """
         self.records[name] = _number(value, name)
         self.units[name] = unit
-
-
-CURRENT: ContextVar[OpenRound | None] = ContextVar("llmperf_round", default=None)
-"""The round that the running code belongs to."""
 
 
 def _number(value: float, name: str) -> float:

@@ -120,14 +120,14 @@ def refusal(refused: Refused, profile: Profile, circumstances: Circumstances, rn
     """What a request gets that the API refuses for what it says."""
     request = messages_format.request_id(rng)
     body = messages_format.error(refused.kind, refused.message, request)
-    return _error(refused.status, "application/json", body, request, profile, circumstances)
+    return _brief(refused.status, "application/json", body, request, profile, circumstances)
 
 
 def count(ask: Ask, profile: Profile, circumstances: Circumstances, rng: Random) -> Plan:
     """What a request to count tokens gets."""
     request = messages_format.request_id(rng)
     body = b'{"input_tokens":%d}' % ask.input_tokens
-    return _error(200, "application/json", body, request, profile, circumstances)
+    return _brief(200, "application/json", body, request, profile, circumstances)
 
 
 # --- a message ---------------------------------------------------------------------------------------------------
@@ -333,10 +333,10 @@ def _status(
     if status == 429 and retry_after is None:
         retry_after = profile.faults.retry_after_seconds
     content_type, body = messages_format.status_error(status, request)
-    return _error(status, content_type, body, request, profile, circumstances, retry_after)
+    return _brief(status, content_type, body, request, profile, circumstances, retry_after)
 
 
-def _error(
+def _brief(
     status: int,
     content_type: str,
     body: bytes,

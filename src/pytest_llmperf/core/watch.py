@@ -1,0 +1,201 @@
+"""When enough is known: one claim watched while its rounds come in, in dispatch order.
+
+A claim about a share is held against an exact α-spending plan for the budget of rounds (`statistics.sequential`): it
+may be decided after any round, and the two error probabilities hold all the same. The runner watches to know when to
+stop; the judge watches the finished series again, round by round, and so comes to the same answer. What comes after the
+round that decided a claim does not change it.
+
+An early stop counts only while neighbouring values do not resemble each other more than by chance. Once they do, the
+whole budget is used, and the claim is decided by the number of independent values it is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Literal
+
+from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.finding import shown
+from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.observations import observe, resolved_metric, shifted, was_cut
+from pytest_llmperf.core.series import Measurement, Series
+from pytest_llmperf.core.verdict import Outcome
+from pytest_llmperf.statistics import quantiles
+from pytest_llmperf.statistics.dependence import Dependence, dependence
+from pytest_llmperf.statistics.estimate import PValues
+from pytest_llmperf.statistics.sequential import FUTILITY, SpendingPlan, spending_plan
+
+FAIL_FLOOR = 20
+"""No fail is given before this many observations: one hiccup of a provider should not decide a run."""
+LARGEST_BUDGET = 10_000
+"""Observations up to which a plan is worked out; its cost grows with their square (3 s at this size)."""
+
+Settled = Literal["", "passed", "failed", "futile", "spent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One observation: a yes-or-no answer to each of the two questions, and a number for its likeness to others."""
+
+    bad: bool
+    bad_with_slack: bool
+    value: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """A claim under way. `add_round` takes the rounds in dispatch order."""
+
+    objective: Objective
+    rounds: int
+    """The budget: the most rounds that will be judged."""
+    error: float = 0.0
+    """Seconds by which the client's clock may be off, added to every time."""
+    flags: list[Flag] = field(default_factory=list)
+    settled: Settled = ""
+    at: int = 0
+    """Observations after which it was settled."""
+    watchable: bool = True
+    """Whether the claim has a plan; one that has none never ends sampling early, and is judged at its end."""
+    likeness: Dependence | None = None
+    """Set once an early stop met values that resemble their neighbours."""
+    to_pass: SpendingPlan | None = None
+    to_fail: SpendingPlan | None = None
+    per_round: int = 0
+    """Observations that each round brings."""
+    _bad: int = 0
+    _bad_with_slack: int = 0
+
+    def add_round(self, one: Series) -> None:
+        """Take the next round, given as a series of its own."""
+        if self.settled or not self.watchable:
+            return
+        try:
+            flags = list(_flags(one, self.objective, self.error))
+        except UsageError:  # the claim does not say which metric it means: the judge will tell
+            self.watchable = False
+            return
+        if self.to_pass is None:
+            self._begin(len(flags))
+        if len(flags) != self.per_round or not flags:
+            self.watchable = False  # a plan needs to know how many observations there will be
+            return
+        for flag in flags:
+            self._add(flag)
+
+    def _begin(self, per_round: int) -> None:
+        self.per_round, budget = per_round, per_round * self.rounds
+        tolerated, relaxed = _tolerated(self.objective)
+        usable = 0 < budget <= LARGEST_BUDGET and all(0 < share < 1 for share in (tolerated, relaxed))
+        self.watchable = usable and self.objective.alpha < 0.5
+        if self.watchable:
+            self.to_pass, self.to_fail = (
+                spending_plan(share, self.objective.alpha, budget, fail_floor=FAIL_FLOOR, futility=FUTILITY)
+                for share in (relaxed, tolerated)
+            )
+
+    def _add(self, flag: Flag) -> None:
+        self.flags.append(flag)
+        self._bad += flag.bad
+        self._bad_with_slack += flag.bad_with_slack
+        if not self.settled:
+            self._decide()
+
+    def _decide(self) -> None:
+        assert self.to_pass is not None
+        assert self.to_fail is not None
+        n = len(self.flags)
+        step: Settled = ""
+        if self.to_pass.passes(self._bad_with_slack, n):
+            step = "passed"
+        elif self.to_fail.fails(self._bad, n):
+            step = "failed"
+        elif self.to_pass.is_futile(self._bad_with_slack, n) and self.to_fail.is_futile(self._bad, n):
+            step = "futile"
+        last = n >= self.to_pass.budget
+        if self.likeness is not None:
+            step = self._decided_by_worth() if last else ""
+        elif step and not last and (likeness := self._likeness()).flagged:
+            self.likeness, step = likeness, ""
+        if step or last:
+            self.settled, self.at = step or "spent", n
+
+    def _likeness(self) -> Dependence:
+        return dependence([flag.value for flag in self.flags], _tolerated(self.objective)[0])
+
+    def _decided_by_worth(self) -> Settled:
+        """The fixed test on as many independent observations as the dependent ones are worth."""
+        tolerated, relaxed = _tolerated(self.objective)
+        self.likeness = worth = self._likeness()
+        p_values = PValues(
+            quantiles.binomial_p_values(*worth.effective(self._bad_with_slack), relaxed).p_pass,
+            quantiles.binomial_p_values(*worth.effective(self._bad), tolerated).p_fail,
+        )
+        outcome = shown(p_values, self.objective.alpha)
+        return "passed" if outcome is Outcome.PASSED else "failed" if outcome is Outcome.FAILED else "spent"
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the plan says so far."""
+        return {"passed": Outcome.PASSED, "failed": Outcome.FAILED}.get(self.settled, Outcome.INCONCLUSIVE)
+
+    @property
+    def done(self) -> bool:
+        """Whether more rounds could not change the answer."""
+        return bool(self.settled)
+
+
+def watched(series: Series, objective: Objective, error: float = 0.0) -> Watch:
+    """The claim watched over a finished series, round by round."""
+    watch = Watch(objective, series.budget, error)
+    for one in by_round(series):
+        watch.add_round(one)
+    return watch
+
+
+def by_round(series: Series) -> Iterator[Series]:
+    """Each judged round as a series of its own, in dispatch order."""
+    calls = sorted(series.measurements, key=lambda m: (m.round, m.dispatched))
+    grouped = {number: tuple(group) for number, group in groupby(calls, key=lambda m: m.round)}
+    for round_ in series.judged_rounds:
+        yield replace(series, rounds=(round_,), measurements=grouped.get(round_.number, ()))
+
+
+def _tolerated(objective: Objective) -> tuple[float, float]:
+    """The share of bad observations that is tolerated, and the same with slack."""
+    if objective.level is not None:
+        return objective.tolerated, objective.tolerated
+    upper = objective.direction == "<="
+    bounds = (objective.bound, objective.relaxed_bound)
+    tolerated, relaxed = (round(min(max(bound if upper else 1 - bound, 0.0), 1.0), 12) for bound in bounds)
+    return tolerated, relaxed
+
+
+def first_rounds(series: Series, observations: int, per_round: int) -> Series:
+    """The series as it stood when so many *observations* had been judged."""
+    kept = series.judged_rounds[: observations // per_round]
+    numbers = {round_.number for round_ in kept}
+    return replace(series, rounds=kept, measurements=tuple(m for m in series.measurements if m.round in numbers))
+
+
+def _flags(one: Series, objective: Objective, error: float) -> Iterator[Flag]:
+    """The observations of one round; an absent one is bad for a pass and good for a fail."""
+    if objective.metric == "error_rate":
+        yield from (_error(measurement, one, objective) for measurement in one.judged)
+    elif objective.level is not None and objective.metric != "event_gap":
+        metric = resolved_metric(objective.metric, one)
+        for value in shifted(one, observe(one, metric), error).values:
+            if value is None:
+                yield Flag(bad=False, bad_with_slack=True, value=float("inf"))
+            else:
+                relaxed = objective.violated_by(value, relaxed=True)
+                yield Flag(bad=objective.violated_by(value), bad_with_slack=relaxed, value=value)
+
+
+def _error(measurement: Measurement, one: Series, objective: Objective) -> Flag:
+    if was_cut(measurement, one.cut):
+        return Flag(bad=False, bad_with_slack=True, value=1.0)
+    bad = bool(measurement.failure) == (objective.direction == "<=")
+    return Flag(bad=bad, bad_with_slack=bad, value=float(bad))

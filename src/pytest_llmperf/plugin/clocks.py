@@ -1,0 +1,78 @@
+"""Which clock keeps a scenario's time, and what that clock cannot answer.
+
+Only the simulated API can wait in anything but real time. There, `auto` is virtual time wherever it is possible, and
+the instant clock elsewhere: on trio, for plain tests with several rounds at once, and where a test starts threads of
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.metrics import needs_waiting
+from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.plugin.options import Settings
+
+if TYPE_CHECKING:
+    from pytest_llmperf.clock import Clock
+
+_OTHERS = "use --llmperf-clock=instant or realtime"
+
+
+def of_plain_test(settings: Settings, *, together: bool, strangers: str) -> Clock:
+    """The clock of a test that is no coroutine.
+
+    Args:
+        settings: the run's.
+        together: several rounds run at once.
+        strangers: why its threads cannot live in virtual time; empty while none was seen.
+
+    Raises:
+        UsageError: virtual time is asked for and not possible.
+    """
+    reason = strangers
+    if together:
+        reason = "a plain (not async) test cannot run several rounds at once in virtual time; make it async"
+    return _chosen(settings, reason)
+
+
+def of_coroutine(settings: Settings, *, strangers: str) -> Clock:
+    """The clock of a test that is a coroutine, to be asked for in its event loop.
+
+    Raises:
+        UsageError: virtual time is asked for and not possible.
+    """
+    from pytest_llmperf.clock import virtual
+
+    return _chosen(settings, strangers or virtual.why_unsupported() or "")
+
+
+def _chosen(settings: Settings, why_not_virtual: str) -> Clock:
+    from pytest_llmperf.clock.virtual import VirtualClock
+    from pytest_llmperf.clock.wall import WallClock
+
+    asked = settings.clock
+    if settings.backend != "simulate" or asked == "realtime":
+        return WallClock()
+    if asked == "virtual" and why_not_virtual:
+        raise UsageError(f"--llmperf-clock=virtual: {why_not_virtual}; {_OTHERS}")
+    if asked == "instant" or why_not_virtual:
+        return WallClock("instant")
+    return VirtualClock()
+
+
+def check_answerable(clock: Clock, objectives: Sequence[Objective], strangers: str) -> None:
+    """Refuse claims that the clock cannot answer.
+
+    Raises:
+        UsageError: with the claim and the reason.
+    """
+    refused = [objective for objective in objectives if needs_waiting(objective.metric)]
+    if clock.name == "instant" and refused:
+        raise UsageError(
+            f"{refused[0].mark}: the instant clock does not wait, so it cannot give {refused[0].metric}; "
+            "use --llmperf-clock=virtual (async tests on asyncio, plain tests one round at a time) or realtime"
+            + (f". It was taken because {strangers}" if strangers else "")
+        )

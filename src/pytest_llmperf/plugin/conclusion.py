@@ -1,0 +1,148 @@
+"""What the gathered rounds say, and how the test ends accordingly.
+
+A failed claim is raised in the call phase, as an exception that pytest takes for a failing test of its own.
+"""
+
+from __future__ import annotations
+
+import unittest
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llmperf.core import wording
+from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.errors import LLMPerfError, UsageError
+from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
+
+if TYPE_CHECKING:
+    from pytest_llmperf.core.series import Series
+    from pytest_llmperf.core.verdict import Verdict
+    from pytest_llmperf.plugin.execution import Execution
+    from pytest_llmperf.reports.report import TestResult
+
+RESULT = pytest.StashKey["TestResult"]()
+_Failed: Any = pytest.fail.Exception
+_SKIPS: Any = (pytest.skip.Exception, unittest.SkipTest)
+
+
+class ClaimFailed(_Failed):  # type: ignore[misc]
+    """A claim was shown not to hold."""
+
+
+class ClaimInconclusive(ClaimFailed):
+    """A claim was shown neither way, and the run asks for that to fail."""
+
+
+def conclude(execution: Execution) -> None:
+    """Judge the finished series and let the test end accordingly.
+
+    Raises:
+        ClaimFailed: a claim was shown not to hold.
+        UsageError: there is nothing that could be judged.
+    """
+    series = _series(execution)
+    try:
+        _check_count(execution)
+        _check_calls(execution, series)
+        verdicts = _verdicts(execution, series)
+    except LLMPerfError as error:
+        execution.item.stash[RESULT] = _result(execution, series, error=str(error))
+        raise
+    result = execution.item.stash[RESULT] = _result(execution, series, verdicts=verdicts)
+    _end_as(execution, result)
+
+
+def broke_off(execution: Execution, error: BaseException) -> None:
+    """Keep what was gathered when the body raised, with the round it raised in; a skipped test gathered nothing."""
+    if isinstance(error, _SKIPS):
+        return
+    interrupted = isinstance(error, KeyboardInterrupt | SystemExit | pytest.exit.Exception)
+    where = execution.sampling.raised_in
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, LLMPerfError) else str(error)
+    told = text if interrupted or not where else f"{where}: {text}"
+    result = _result(execution, _series(execution), error=told, interrupted=interrupted)
+    execution.item.stash[RESULT] = result
+    if interrupted:  # there will be no report of this test
+        execution.run.keep(result)
+
+
+def _series(execution: Execution) -> Series:
+    lag = execution.lag.quantile(0.99) if execution.lag is not None else None
+    scenario = execution.scenario.plan.name or plain_nodeid(execution.item.nodeid)
+    return execution.sampling.series(scenario, execution.source, loop_lag=lag)
+
+
+def _verdicts(execution: Execution, series: Series) -> tuple[Verdict, ...]:
+    from pytest_llmperf.core.judge import judge
+
+    return tuple(judge(series, objective) for objective in execution.scenario.objectives)
+
+
+def _result(
+    execution: Execution,
+    series: Series,
+    *,
+    verdicts: tuple[Verdict, ...] = (),
+    error: str = "",
+    interrupted: bool = False,
+) -> TestResult:
+    from pytest_llmperf.core.verdict import combined
+    from pytest_llmperf.reports.report import TestResult
+
+    file, line, _ = execution.item.location
+    return TestResult(
+        nodeid=plain_nodeid(execution.item.nodeid),
+        outcome="error" if error or interrupted else combined([verdict.outcome for verdict in verdicts]).value,
+        source=execution.source,
+        clock=series.clock,
+        series=(series,),
+        verdicts=verdicts,
+        notes=tuple(_notes(execution, series)),
+        error=error,
+        interrupted=interrupted,
+        location=None if line is None else (file, line + 1),
+    )
+
+
+def _notes(execution: Execution, series: Series) -> list[str]:
+    notes = [*execution.notes, *execution.sampling.recorder.warnings]
+    if series.ended_by:
+        notes.append(f"sampling ended early: {series.ended_by}")
+    if series.unattributed:
+        calls = wording.count(series.unattributed, "call")
+        notes.append(f"{calls} could not be told to one round and are not judged")
+    return notes
+
+
+def _check_count(execution: Execution) -> None:
+    """A body that whoever ran the test called once, or never, is the worst silent mistake there could be."""
+    ran, asked = len(execution.sampling.rounds), execution.scenario.plan.total_rounds
+    if ran != asked and not execution.sampling.ended_by and not execution.sampling.settled:
+        raise UsageError(f"{ran} rounds were run where {asked} were asked: another plugin ran the test in its own way")
+
+
+def _check_calls(execution: Execution, series: Series) -> None:
+    """Claims on calls need calls; a claim on what the body records does not."""
+    of_calls = [o for o in execution.scenario.objectives if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
+    if of_calls and not series.judged and not series.ended_by:
+        raise UsageError(
+            f"{of_calls[0].mark}: no LLM call was seen in {wording.count(len(series.rounds), 'round')}: the call must "
+            "be made in this process through httpx or httpx2 (the anthropic SDK does), inside the test body"
+        )
+
+
+def _end_as(execution: Execution, result: TestResult) -> None:
+    from pytest_llmperf.reports.failure import failure_text
+
+    settings = execution.run.settings
+    if result.outcome not in ("failed", "inconclusive"):
+        return
+    text = failure_text(result, profile=settings.profile if result.source is Source.SIMULATED else "")
+    if result.outcome == "failed":
+        raise ClaimFailed(text, pytrace=False)
+    if settings.inconclusive == "fail":
+        raise ClaimInconclusive(text, pytrace=False)
+    if settings.inconclusive == "warn":
+        execution.item.warn(LLMPerfWarning(text))

@@ -1,0 +1,42 @@
+"""Ends sampling once every claim is settled, judging rounds in the order they were sent.
+
+A round counts only when all before it have ended, whatever the order in which answers came: stopping on completion
+order would favour the fast ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.watch import Watch
+
+
+@dataclass(slots=True)
+class EarlyStop:
+    """Watches all claims of one scenario."""
+
+    objectives: Sequence[Objective]
+    rounds: int
+    first: int
+    """Number of the first judged round."""
+    _waiting: dict[int, Series] = field(default_factory=dict)
+    _watches: list[Watch] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watches = [Watch(objective, self.rounds) for objective in self.objectives]
+
+    def round_ended(self, number: int, one: Series) -> None:
+        """Take a round that ended, given as a series of its own; it waits until those before it have ended."""
+        self._waiting[number] = one
+        while (next_one := self._waiting.pop(self.first, None)) is not None:
+            self.first += 1
+            for watch in self._watches:
+                watch.add_round(next_one)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no claim needs more rounds. A test that claims nothing runs all of them."""
+        return bool(self._watches) and all(watch.done for watch in self._watches)

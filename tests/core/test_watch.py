@@ -1,0 +1,176 @@
+"""Claims that are watched while their rounds come in."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from factories import calls, failed_measurement, measurement, series
+
+from pytest_llmperf.core.judge import judge
+from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.series import Round
+from pytest_llmperf.core.verdict import Outcome
+from pytest_llmperf.core.watch import watched
+from pytest_llmperf.runner.stopping import EarlyStop
+
+P95 = Objective("ttft", "p95", "<=", 2.34)
+ERRORS = Objective("error_rate", "rate", "<=", 0.02)
+
+
+def early(measurements, budget=200):
+    """A series that was sampled for at most *budget* rounds, with early stopping."""
+    return series(measurements, stop="early", budget=budget)
+
+
+def shuffled(n, slow, seed=7):
+    """*n* calls in a random order, so that neighbours are not alike; *slow* of them above the limit."""
+    ttfts = [0.8 + number / 1000 for number in range(n - slow)] + [3.0 + number / 1000 for number in range(slow)]
+    random.Random(seed).shuffle(ttfts)
+    return [measurement(number, ttft=ttft) for number, ttft in enumerate(ttfts)]
+
+
+def one_round(one):
+    """A round as the runner hands it over: a series of its own."""
+    return series([one], rounds_=[Round(one.round, warmup=False, started=one.dispatched, ended=one.dispatched + 11.5)])
+
+
+def test_a_clean_p95_passes_at_the_90th_call_of_a_budget_of_200():
+    """The published table of stops: 0 bad of 90, 1 of 123, 2 of 150."""
+    assert watched(early(shuffled(89, 0)), P95).settled == ""
+    watch = watched(early(shuffled(90, 0)), P95)
+    assert (watch.settled, watch.at) == ("passed", 90)
+
+
+def test_a_slow_p95_fails_as_soon_as_20_calls_are_seen():
+    """One hiccup must not decide a run, but twenty slow calls do."""
+    slow = [measurement(number, ttft=3.0 + random.Random(number).random()) for number in range(30)]
+    watch = watched(early(slow), P95)
+    assert (watch.settled, watch.at) == ("failed", 20)
+
+
+def test_calls_after_the_stop_change_nothing():
+    """Rounds that were in flight when the claim was settled are kept and not judged."""
+    found = shuffled(90, 0)
+    later = [measurement(90 + number, ttft=9.0) for number in range(30)]
+    with_later = judge(early([*found, *later]), P95)
+    assert with_later.outcome is Outcome.PASSED
+    assert (with_later.n, with_later.estimate) == (90, judge(early(found), P95).estimate)
+
+
+def test_the_reason_says_what_the_plan_asks_by_now():
+    """Not what a test of fixed size would ask."""
+    verdict = judge(early(shuffled(90, 0)), P95)
+    assert verdict.reason == "0 of 90 calls above 2340 ms; a pass needs at most 0 by now, a fail at least 11"
+    assert verdict.method == "exact α-spending plan, early stopping, budget 200"
+
+
+def test_sampling_ends_undecided_when_a_verdict_has_become_improbable():
+    """At a share of 5 % of slow calls neither verdict is in sight, and the rest of the budget would be wasted."""
+    found = [
+        measurement(number, ttft=3.0 if number % 20 == 10 else 0.8 + (number * 7919 % 101) / 1000)
+        for number in range(200)
+    ]
+    watch = watched(early(found), P95)
+    assert watch.settled == "futile"
+    assert watch.at < 200
+    verdict = judge(early(found), P95)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "has become improbable" in verdict.reason
+
+
+def test_neighbours_that_are_alike_use_the_whole_budget():
+    """A drift makes 90 calls worth fewer: the stop is not taken, and the end counts independent calls."""
+    drifting = [measurement(number, ttft=0.8 + number / 200) for number in range(200)]
+    assert watched(early(drifting[:199]), P95).settled == ""
+    watch = watched(early(drifting), P95)
+    assert watch.at == 200
+    assert watch.likeness is not None
+    assert watch.likeness.n_eff < 60
+    assert "neighbours are alike" in judge(early(drifting), P95).reason
+
+
+def test_failed_calls_count_as_slow_while_watching():
+    """Twenty failures are twenty slow calls."""
+    assert watched(early([failed_measurement(number) for number in range(25)]), P95).settled == "failed"
+
+
+def test_absent_values_never_help_a_pass():
+    """90 calls of which one has no TTFT do not pass where 90 clean ones do."""
+    found = shuffled(90, 0)
+    found[40] = measurement(40, absent={"ttft": "the answer has no such token"})
+    assert watched(early(found), P95).settled == ""
+
+
+def test_error_rates_are_watched_too():
+    """0 of 193 calls failed: a rate of 2 % is shown for a budget of 300."""
+    assert watched(early(shuffled(192, 0), 300), ERRORS).settled == ""
+    assert watched(early(shuffled(193, 0), 300), ERRORS).settled == "passed"
+
+
+def test_a_mean_is_never_settled_early():
+    """It has no plan: sampling goes on to the end of the budget for it."""
+    stop = EarlyStop([Objective("cost", "mean", "<=", 1.0)], 200, first=0)
+    for number, one in enumerate(calls(150)):
+        stop.round_ended(number, one_round(one))
+    assert not stop.settled
+
+
+def test_rounds_that_bring_different_numbers_of_calls_are_judged_at_the_end():
+    """A plan needs to know how many observations there will be."""
+    found = [measurement(0), measurement(1), measurement(1)]
+    assert not watched(early(found), P95).watchable
+    assert judge(early(found), P95).method == "exact binomial test of the share beyond the limit"
+
+
+def test_rounds_are_watched_in_the_order_they_were_sent():
+    """The answers of later rounds wait until the first one is there, so that fast answers are not favoured."""
+    found = shuffled(90, 0)
+    stop = EarlyStop([P95], 200, first=0)
+    for number in range(1, 90):
+        stop.round_ended(number, one_round(found[number]))
+    assert not stop.settled
+    stop.round_ended(0, one_round(found[0]))
+    assert stop.settled
+
+
+def test_all_claims_must_be_settled():
+    """A median is clear after a few calls; the p95 beside it is not."""
+    stop = EarlyStop([Objective("ttft", "p50", "<=", 2.34), P95], 200, first=0)
+    for number, one in enumerate(shuffled(60, 0)):
+        stop.round_ended(number, one_round(one))
+    assert not stop.settled
+
+
+def test_a_test_that_claims_nothing_runs_all_rounds():
+    """There is nothing that could be settled."""
+    stop = EarlyStop([], 200, first=0)
+    stop.round_ended(0, one_round(measurement(0)))
+    assert not stop.settled
+
+
+def test_slack_asks_the_pass_of_the_wider_limit():
+    """Three calls just above the limit stand in the way of a pass, unless slack covers them."""
+    found = shuffled(90, 3)
+    found = [replace(one, values={**one.values, "ttft": min(one.values["ttft"], 2.4)}) for one in found]
+    assert watched(early(found), replace(P95, slack=0.1)).settled == "passed"
+    assert watched(early(found), P95).settled == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_wrong_verdicts_at_the_limit_stay_within_5_percent(level):
+    """1000 systems that sit exactly at their limit, each way; three Monte-Carlo errors (0.7 %) are allowed for."""
+    rng = random.Random(20261122)
+    objective = Objective("ttft", f"p{level * 100:g}", "<=", 1.0)
+    template = measurement(0)
+    outcomes = []
+    for _ in range(1000):
+        values = [rng.random() / level for _ in range(100)]
+        found = [
+            replace(template, round=i, dispatched=12.0 * i, values={**template.values, "ttft": v})
+            for i, v in enumerate(values)
+        ]
+        outcomes.append(watched(early(found, 100), objective).outcome)
+    assert outcomes.count(Outcome.PASSED) / 1000 <= 0.05 + 3 * 0.0069
+    assert outcomes.count(Outcome.FAILED) / 1000 <= 0.05 + 3 * 0.0069
+    assert outcomes.count(Outcome.PASSED) > 10

@@ -1,0 +1,83 @@
+"""What our Markdown files show, to be compared with what really happens; run as a script, it writes what happened.
+
+A file shown begins with its name as a comment (`# test_answer.py`). A command shown is a `console` block that begins
+with `$ pytest`; the rest of the block is its output. Only durations may differ, and the rules that pytest draws around
+them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+EXAMPLES = ROOT / "example_suite"
+_CONSOLE = re.compile(r"^```console\n\$ (pytest[^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^```(?:python|ini)\n# (\S+\.(?:py|ini))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_DURATION = re.compile(r"=+ (.+) in \d+\.\d\ds(?: \(\d+:\d\d:\d\d\))? =+")
+_KEPT = ("PATH", "HOME", "SYSTEMROOT", "TEMP", "TMPDIR", "LANG")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it printed."""
+
+    status: int
+    output: str
+    errors: str
+
+
+def commands(path: Path) -> dict[str, str]:
+    """The output shown for every command shown."""
+    return {found[1]: found[2] for found in _CONSOLE.finditer(path.read_text("utf-8"))}
+
+
+def files(path: Path) -> dict[str, str]:
+    """The files shown, by name."""
+    return {found[1]: found[2] for found in _FILE.finditer(path.read_text("utf-8"))}
+
+
+def run(command: str, folder: Path, *more: str) -> Ran:
+    """Run a pytest command as a user would, offline, without a key, on a terminal of 80 columns."""
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment |= {"COLUMNS": "80", "PYTHONUTF8": "1"}
+    arguments = [sys.executable, "-m", *shlex.split(command), "-p", "no:cacheprovider", *more]
+    ended = subprocess.run(
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    return Ran(ended.returncode, ended.stdout, ended.stderr)
+
+
+def same_every_time(output: str) -> str:
+    """The output without what differs between two runs of the same."""
+    return _DURATION.sub(r"= \1 in …s =", output).strip()
+
+
+def write_files(path: Path, folder: Path) -> None:
+    """Write the files shown."""
+    for name, text in files(path).items():
+        (folder / name).write_text(text, "utf-8")
+
+
+def _rewrite(path: Path, folder: Path) -> None:
+    text = path.read_text("utf-8")
+    for command, shown in commands(path).items():
+        ran = run(command, folder)
+        if same_every_time(ran.output) != same_every_time(shown):
+            block = f"```console\n$ {command}\n"
+            text = text.replace(f"{block}{shown}```", f"{block}{ran.output.strip()}\n```")
+    path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        write_files(README, Path(scratch))
+        _rewrite(README, Path(scratch))
+    _rewrite(EXAMPLES / "README.md", ROOT)

@@ -55,7 +55,8 @@ def main() -> None:
     virtual = arm["metrics"]["scenario"]["mean"] * asked.calls / asked.in_flight
     print(f"exit code          {ran.returncode}, {test['outcome']}, {test['source']}, {test['clock']} clock")
     print(f"calls              {arm['calls']} ({arm['attempts']} attempts), {asked.in_flight} in flight")
-    print(f"wall time          {wall:.1f} s ({used.ru_utime + used.ru_stime:.1f} s of CPU), {asked.calls / wall:.0f} calls/s")
+    cpu = used.ru_utime + used.ru_stime
+    print(f"wall time          {wall:.1f} s ({cpu:.1f} s of CPU), {asked.calls / wall:.0f} calls/s")
     print(f"virtual time       about {virtual:.0f} s, {virtual / wall:.0f} times the wall time")
     print(f"peak memory        {used.ru_maxrss / 1024:.0f} MiB")
     print(f"JSON report        {size / 2**20:.1f} MiB")

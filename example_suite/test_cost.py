@@ -8,7 +8,7 @@ import app
 import pytest
 from documents import document
 
-pytestmark = pytest.mark.llmperf(rounds=50, slack=0.05)
+pytestmark = pytest.mark.llmperf(rounds=40, slack=0.05)
 
 
 @pytest.mark.cost(max_usd=0.05175)

@@ -7,7 +7,7 @@ from documents import document
 LETTER = document(980)
 
 
-@pytest.mark.llmperf(rounds=150, slack=0.25)
+@pytest.mark.llmperf(rounds=100, slack=0.25)
 class TestTranslation:
     @pytest.mark.latency(p50_ms=847, metric="ttft")
     @pytest.mark.latency(p50_ms=10_200, metric="scenario")
@@ -19,7 +19,7 @@ class TestTranslation:
         assert await app.translate_in_batch(llm, LETTER)
 
 
-@pytest.mark.llmperf(rounds=50, slack=0.25)
+@pytest.mark.llmperf(rounds=40, slack=0.25)
 class TestWaitWithoutStreaming:
     @pytest.mark.latency(p50_ms=3_200)
     async def test_shortest(self, llm):

@@ -5,7 +5,7 @@ import pytest
 from documents import document
 
 
-@pytest.mark.llmperf(rounds=40, slack=0.05)
+@pytest.mark.llmperf(rounds=30, slack=0.05)
 @pytest.mark.parametrize(
     "tokens",
     [

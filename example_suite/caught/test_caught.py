@@ -21,4 +21,4 @@ def test_limit_too_near():
 def test_wrong_answer():
     """An assertion of the test's own ends it in the round where it fails."""
     story = "".join(app.tell_story("a lighthouse that misses a boat"))
-    assert len(story) < 2800
+    assert len(story) > 1600

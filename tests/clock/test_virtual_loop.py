@@ -60,7 +60,7 @@ def scenario_of(seed):
             item = await queue.get()
             async with limit:
                 try:
-                    async with asyncio.timeout(chance.expovariate(1)):
+                    async with asyncio.timeout(round(chance.expovariate(1), 3)):
                         await asyncio.sleep(chance.expovariate(1))
                     log.append((clock.now_ns(), name, item, "done"))
                 except TimeoutError:
@@ -88,6 +88,23 @@ def test_a_scenario_repeats_itself_to_the_nanosecond():
     real.sleep(0.0123)
     assert first == scenario_of(seed=7) != scenario_of(seed=8)
     assert len(first) == 200
+
+
+def test_sleeps_do_not_depend_on_the_moment_of_entry(monkeypatch):
+    """Sleeps of any fraction of a nanosecond end alike, wherever the clock of the machine stands."""
+    monotonic_ns, totals = real.monotonic_ns, set()
+    for shift_ns in (0, 100_003_007, 86_400 * SECOND, 96 * 86_400 * SECOND):
+        monkeypatch.setattr(real, "monotonic_ns", lambda shift_ns=shift_ns: monotonic_ns() + shift_ns)
+        clock, chance = VirtualClock(), random.Random(1)
+
+        async def main(clock=clock, chance=chance):
+            with enter_loop(clock):
+                for _ in range(1000):
+                    await asyncio.sleep(chance.expovariate(10))
+
+        asyncio.run(main())
+        totals.add(clock.now_ns())
+    assert len(totals) == 1
 
 
 @pytest.mark.parametrize(("uptime_days", "error_ns"), [(0, 0), (50, 0), (96, 0), (365, 2), (36_500, 240)])
@@ -344,6 +361,23 @@ def test_a_hold_for_too_long_follows_real_time():
         asyncio.run(main())
     assert clock.now_ns() == SECOND // 10
     assert clock.jumps == 0
+
+
+def test_patience_is_for_each_hold_anew():
+    """Two holds, each shorter than the patience, are not taken for one long one."""
+    clock = VirtualClock(patience_seconds=0.5)
+
+    async def main():
+        with enter_loop(clock):
+            for _ in range(2):
+                future = asyncio.get_running_loop().create_future()
+                with clock.hold():
+                    answer_later(asyncio.get_running_loop(), future, 0.3)
+                    await future
+                await asyncio.sleep(60)
+
+    asyncio.run(main())
+    assert clock.now_ns() == 120 * SECOND
 
 
 def test_sleeping_for_ever_is_waiting_for_ever(clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,11 @@ Suite = Callable[..., Ran]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _imported() -> None:
-    """Import once what every run in this process would import again: afterwards pytester forgets what was new."""
+def _imported() -> Iterator[None]:
+    """Import once what every run in this process would import again: afterwards pytester forgets what was new.
+
+    Every run also collects garbage several times over; it need not look at what is there for good.
+    """
     import anthropic  # noqa: F401
     import anyio._backends._asyncio
     import anyio._backends._trio  # noqa: F401
@@ -147,6 +151,10 @@ def _imported() -> None:
 
     for module in pkgutil.walk_packages(pytest_llmperf.__path__, "pytest_llmperf."):
         importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -18,17 +18,29 @@ RETURNED = "observer.response.returned"
 _CONNECTS = (".connect_tcp.started", ".connect_unix_socket.started")
 
 
-def sent_ns(events: Sequence[Event]) -> int | None:
+def sent_ns(events: Sequence[Event], *, at_once: bool = False) -> int | None:
     """When the last byte of the request was handed to the socket; None when that is not among the events.
 
     The last such event counts: a proxy's CONNECT and a connection that broke before use come before the real request.
+
+    Args:
+        events: the attempt's trace events.
+        at_once: the body is one that a socket takes in one go. Then it was handed over where its sending began: of the
+            end an event loop tells a turn later, which in a busy one is milliseconds, and every wait would look
+            shorter than it was.
     """
-    for name, at_ns in reversed(events):
-        if name.endswith((".send_request_body.complete", ".send_request_headers.complete")):
-            return at_ns
-        if name.endswith(".send_request_body.failed"):
-            return None
-    return None
+    began: int | None = None
+    sent: int | None = None
+    for name, at_ns in events:
+        if name.endswith(".send_request_body.started"):
+            began = at_ns
+        elif name.endswith(".send_request_body.complete"):
+            sent = at_ns if began is None or not at_once else began
+        elif name.endswith(".send_request_headers.complete"):
+            sent = at_ns
+        elif name.endswith(".send_request_body.failed"):
+            sent = None
+    return sent
 
 
 def connection(events: Sequence[Event], started_ns: int) -> Connection:

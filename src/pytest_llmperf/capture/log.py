@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_llmperf.capture.recorder import Recorder
 
 
+AT_ONCE = 65_536
+"""Bytes of a body that a socket takes in one go; also where asyncio begins to make a writer wait."""
 OPEN = End.OPEN  # looking up an enum's member costs as much as a call
 
 
@@ -178,9 +180,10 @@ class AttemptLog:
         served = connection.provenance(
             events, substituted=self.substituted, answered=self.headers_ns is not None, standard=standard
         )
+        request = self.asked()
         exchange = replace(
-            self.asked().exchange(self.started_ns),
-            sent_ns=self._sent_ns(events),
+            request.exchange(self.started_ns),
+            sent_ns=self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE),
             status=self.status,
             response_headers=clean_headers(getattr(self.response_headers, "raw", self.response_headers)),
             headers_ns=self.headers_ns,
@@ -193,9 +196,9 @@ class AttemptLog:
         )
         return exchange if self.timeline is None else _on_timeline(exchange, self.timeline)
 
-    def _sent_ns(self, events: list[connection.Event]) -> int | None:
+    def _sent_ns(self, events: list[connection.Event], *, at_once: bool) -> int | None:
         if any(name != connection.RETURNED for name, _ in events):
-            return connection.sent_ns(events)
+            return connection.sent_ns(events, at_once=at_once)
         # Nobody told; an answer proves that it was sent, and the wrapper starts where the transport begins.
         return None if self.headers_ns is None else self.started_ns
 

@@ -116,7 +116,10 @@ class TakenLoop:
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """`loop.call_later` in whole nanoseconds, so that a scenario does not depend on when it was entered."""
+        """`loop.call_later` in whole nanoseconds, so that a scenario does not depend on when it was entered.
+
+        Deadlines that the caller has added up in floats come through `call_at` and are exact if they mean whole ones.
+        """
         try:
             now_ns = self.clock.now_ns() + self._offset_ns + round(delay * 1e9)
         except (OverflowError, TypeError, ValueError):

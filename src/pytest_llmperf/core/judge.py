@@ -13,10 +13,10 @@ for a pass and as good for a fail; and a verdict that the client's own lateness 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_llmperf.core import wording
+from pytest_llmperf.core.doubt import doubted
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.finding import MEND, Finding, nothing, ratio, shown, spread, weighed, without
 from pytest_llmperf.core.gaps import judged_gaps
@@ -91,8 +91,8 @@ def _finding(series: Series, objective: Objective) -> Finding:
     if objective.metric == "cost" and objective.statistic == "per_mtok":
         return _price_per_token(series, objective)
     if objective.metric == "event_gap":
-        return _doubted(series, objective, lambda error: _gaps(series, objective, error))
-    return _doubted(series, objective, lambda error: _observed(series, objective, error))
+        return doubted(series, objective, lambda error: _gaps(series, objective, error))
+    return doubted(series, objective, lambda error: _observed(series, objective, error))
 
 
 def _observed(series: Series, objective: Objective, error: float) -> Finding:
@@ -281,6 +281,8 @@ def _needs_by_plan(watch: Watch) -> str:
     assert watch.to_fail is not None
     n = watch.at or len(watch.flags)
     most, least = watch.to_pass.pass_at[n - 1], watch.to_fail.fail_at[n - 1]
+    if most < 0 and (n < watch.to_fail.fail_floor or least > n):
+        return "neither a pass nor a fail is possible yet"
     passing = f"a pass needs at most {most} by now" if most >= 0 else "a pass is not possible yet"
     failing = (
         f"a fail at least {least}" if n >= watch.to_fail.fail_floor and least <= n else "a fail is not possible yet"
@@ -372,30 +374,3 @@ def _extreme(observations: Observations, objective: Objective) -> Finding:
     estimate = Estimate(seen, seen, seen, objective.confidence, OBSERVED, len(values))
     remedy = MEND if outcome is Outcome.INCONCLUSIVE else ""
     return Finding(outcome, estimate, reason, OBSERVED, len(observations.values), missing, remedy)
-
-
-# --- the client's own lateness ---------------------------------------------------------------------------------------
-
-
-def _doubted(series: Series, objective: Objective, decide: Callable[[float], Finding]) -> Finding:
-    """Withdraw a verdict that the lateness of the client's own event loop could explain.
-
-    *decide* judges with an error (seconds) added to the times.
-    """
-    finding, lag = decide(0.0), series.loop_lag
-    if not lag or series.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
-        return finding
-    fairest = -lag if (finding.outcome is Outcome.FAILED) == (objective.direction == "<=") else lag
-    if objective.metric in RATES_OF_A_CALL:
-        fairest = -fairest
-    if decide(fairest).outcome is finding.outcome:
-        return finding
-    margin = abs(finding.estimate.value - objective.bound) if finding.estimate else math.inf
-    against = f" against the margin of {wording.quantity(margin, objective.unit)}" if math.isfinite(margin) else ""
-    return replace(
-        finding,
-        outcome=Outcome.INCONCLUSIVE,
-        reason=f"client-bound: the event loop was {wording.quantity(lag, 's')} late (p99), which is large{against}; "
-        f"{finding.reason}",
-        remedy="lower the concurrency, or spread the load over processes: the client is the bottleneck",
-    )

@@ -141,7 +141,15 @@ def needs_waiting(name: str) -> bool:
     return name in {"call", "client_lag", "queue", "connect", "tls", "retry_wait", "scenario", "total_tps", "rpm"}
 
 
-def measure(call: Call, *, round_number: int, zero_ns: int, clock: str, prices: PriceBook) -> Measurement:
+def measure(
+    call: Call,
+    *,
+    round_number: int,
+    zero_ns: int,
+    clock: str,
+    prices: PriceBook,
+    lateness: Callable[[int], float | None] = lambda _: None,
+) -> Measurement:
     """One call's metrics in seconds, tokens and dollars.
 
     Args:
@@ -150,6 +158,7 @@ def measure(call: Call, *, round_number: int, zero_ns: int, clock: str, prices: 
         zero_ns: start of the series, on the same clock as the call.
         clock: `realtime`, `virtual`, `instant` or `manual`; what it cannot tell is absent.
         prices: where the cost comes from.
+        lateness: by how many seconds the client may have come late to a moment of that clock; None where unknown.
     """
     readings = {name: _reading(name, call, clock) for name in _FORMULAS}
     readings["cost"] = _cost(call, prices)
@@ -174,7 +183,25 @@ def measure(call: Call, *, round_number: int, zero_ns: int, clock: str, prices: 
         provenance=last.exchange.provenance.value,
         stop_reason=last.generation.stop_reason or "",
         usage=last.generation.usage,
+        late=_late(call, lateness),
     )
+
+
+def _late(call: Call, lateness: Callable[[int], float | None]) -> dict[str, float]:
+    """The client's lateness at the moment each time ends with; a time between two reads has the greater of theirs."""
+    ends = {
+        ("ttft", "attempt_ttft"): _first_delta(call, TOKEN_KINDS),
+        ("ttfat",): _first_delta(call, ANSWER_KINDS),
+        ("e2e", "attempt_e2e", "e2e_tps"): _ended(call),
+        ("call",): call.returned_ns,
+    }
+    late: dict[str, float] = {}
+    for names, moment in ends.items():
+        if isinstance(moment, int) and (seconds := lateness(moment)) is not None:
+            late |= dict.fromkeys(names, seconds)
+    if "ttft" in late and "e2e" in late:
+        late |= dict.fromkeys(("tpot", "output_tps"), max(late["ttft"], late["e2e"]))
+    return late
 
 
 def _reading(name: str, call: Call, clock: str) -> Reading:

@@ -193,15 +193,19 @@ def completions(series: Series, metric: str) -> tuple[list[float], list[float], 
 def shifted(series: Series, observations: Observations, error: float) -> Observations:
     """The same numbers with the clock's *error* (seconds; positive or negative) added to every time they rest on.
 
+    A call of which it is known how late the client may have come to it has that for its error, with the same sign.
     A late read can only have lengthened a wait, so waits never grow; the time between two stamps can be off both ways.
     """
     name = observations.metric
     if error == 0 or name not in _SPANS | _WAITS or (name in _WAITS and error > 0):
         return observations
-    tokens = [_streamed_tokens(m, name) for m in series.judged] if observations.noun == "call" else []
-    values = [
-        _shift(name, value, error, tokens[index] if tokens else None) for index, value in enumerate(observations.values)
-    ]
+    if observations.noun != "call":
+        values = [_shift(name, value, error, None) for value in observations.values]
+    else:
+        values = [
+            _shift(name, value, math.copysign(call.late.get(name, abs(error)), error), _streamed_tokens(call, name))
+            for value, call in zip(observations.values, series.judged, strict=True)
+        ]
     return Observations(name, observations.noun, tuple(values), observations.why_missing)
 
 

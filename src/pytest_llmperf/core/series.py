@@ -38,6 +38,8 @@ class Measurement:
     provenance: str = ""
     stop_reason: str = ""
     usage: Usage = field(default_factory=Usage)
+    late: dict[str, float] = field(default_factory=dict)
+    """By how many seconds the client may have come late to the moments that a metric rests on, where that is known."""
 
     @property
     def attempts(self) -> int:

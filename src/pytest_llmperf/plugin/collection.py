@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
@@ -41,14 +43,15 @@ def _scenario(item: pytest.Item, run: Run) -> Scenario | None:
 
     if hopeless := undecidable(scenario):
         raise ValueError("\n".join(hopeless))
-    for text in unpassable(scenario) if is_first(item.config) else ():
+    for text in unpassable(scenario):
         _warn(item, text)
     return scenario
 
 
 def _warn(item: pytest.Item, text: str) -> None:
     try:
-        item.warn(LLMPerfWarning(text))
+        with warnings.catch_warnings(record=not is_first(item.config)):  # of several processes one says it
+            item.warn(LLMPerfWarning(text))
     except LLMPerfWarning as warning:  # warnings are errors in this run
         raise ValueError(str(warning)) from None
 

@@ -30,9 +30,13 @@ _SKIPS: Any = (pytest.skip.Exception, unittest.SkipTest)
 class ClaimFailed(_Failed):  # type: ignore[misc]
     """A claim was shown not to hold."""
 
+    __module__ = "builtins"  # pytest writes the module before the name, in front of the line that should stand alone
+
 
 class ClaimInconclusive(ClaimFailed):
     """A claim was shown neither way, and the run asks for that to fail."""
+
+    __module__ = "builtins"
 
 
 def conclude(execution: Execution) -> None:

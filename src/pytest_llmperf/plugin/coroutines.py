@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,20 @@ def adopt(collector: pytest.Collector, name: str, test: object, *, short_marks: 
     if not inspect.iscoroutinefunction(test) or not _is_test(collector, name, test):
         return
     ours = set(ARGUMENTS) if short_marks else {"llmperf"}
-    names = {mark.name for mark in getattr(test, "pytestmark", ())} | {mark.name for mark in collector.iter_markers()}
+    names = {mark.name for mark in _marks(test, collector)}
     if names & ours and not names & _ASYNC_MARKS and not _is_anyios(collector, test):
         pytest.mark.asyncio(test)
+
+
+def _marks(test: Any, collector: pytest.Collector) -> Iterator[Any]:
+    """The marks a test will have, those of its parameters included."""
+    own: Iterable[pytest.Mark] = getattr(test, "pytestmark", ())
+    yield from collector.iter_markers()
+    for mark in own:
+        yield mark
+        sets = mark.kwargs.get("argvalues", mark.args[1] if len(mark.args) > 1 else ())
+        if mark.name == "parametrize" and isinstance(sets, list | tuple):  # an iterator is not ours to use up
+            yield from (inner for one in sets for inner in getattr(one, "marks", ()))
 
 
 def _is_test(collector: pytest.Collector, name: str, test: object) -> bool:

@@ -241,7 +241,8 @@ class Execution:
             elif clock.name == "realtime" and _on_asyncio():
                 from pytest_llmperf.clock.lag import LoopLagSampler
 
-                self.lag = stack.enter_context(LoopLagSampler())
+                self.lag = self.lag or LoopLagSampler()  # one for all loops, where each round has its own
+                self.sampling.lateness = stack.enter_context(self.lag).around
             yield
 
     def _settle(self, clock: Clock) -> None:

@@ -211,7 +211,9 @@ def _merged(name: str, levels: Iterator[list[pytest.Mark]]) -> tuple[bool, list[
 
 
 def _same_claim(name: str, group: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-    """Claims about different metrics stand beside each other; other marks of one name are one."""
+    """Claims about different metrics stand beside each other, and so do both limits of one; other marks are one."""
+    if name == "claim" and {"max", "min"} <= group.keys() ^ arguments.keys():
+        return False
     keys = ("metric", "statistic") if name == "claim" else ("metric",)
     return all(group.get(key) == arguments.get(key) or None in (group.get(key), arguments.get(key)) for key in keys)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class Sampling:
     """Ends sampling once every claim is settled; None runs all rounds."""
     on_round: Callable[[Sampling], None] = lambda _: None
     """Called after every round, from the thread that ran it."""
+    lateness: Callable[[int], float | None] = lambda _: None
+    """By how many seconds the client may have come late to a moment of the clock; None where nobody knows."""
     rounds: list[Round] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     ended_by: str = ""
@@ -72,10 +74,13 @@ class Sampling:
             contexts = [contextvars.copy_context() for _ in range(self.plan.concurrency)]
             jobs = [pool.submit(context.run, self._work, body, self._next_judged) for context in contexts]
             try:
-                for job in jobs:
-                    job.result()
+                wait(jobs)
             finally:
                 self.halted = True  # after Ctrl-C no thread takes another round
+        if self.raised is not None:
+            raise self.raised  # the first in time
+        for job in jobs:
+            job.result()
 
     async def run_async(self, body: Callable[[], Awaitable[object]]) -> None:
         """Run all rounds of a coroutine function in the event loop that runs this.
@@ -275,4 +280,11 @@ class Sampling:
         )
 
     def _measured(self, call: Call, number: int) -> Measurement:
-        return measure(call, round_number=number, zero_ns=self.zero_ns, clock=self.clock.name, prices=self.prices)
+        return measure(
+            call,
+            round_number=number,
+            zero_ns=self.zero_ns,
+            clock=self.clock.name,
+            prices=self.prices,
+            lateness=self.lateness,
+        )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Side: TypeAlias = Literal["pass", "fail"]
 
+SMALLEST_MASS = 1e-250
 BETS = np.linspace(0.05, 0.95, 20)
 """Shares of the largest safe stake that are bet in parallel; none reaches 1, where one value could lose it all."""
 
@@ -46,12 +47,9 @@ def log_e(bad: float, n: float, theta0: float, side: Side) -> float:
     require_count(bad, n)
     require_open_unit("theta0", theta0)
     a, b = 0.5, (1.0 - theta0) / (2.0 * theta0)
-    cut = betainc if side == "pass" else betaincc
-    after, before = float(cut(a + bad, b + n - bad, theta0)), float(cut(a, b, theta0))
-    if after == 0.0:
-        return -math.inf
-    mixture = float(betaln(a + bad, b + n - bad) - betaln(a, b)) + math.log(after / before)
-    return mixture - bad * math.log(theta0) - (n - bad) * math.log1p(-theta0)
+    after = float(betaln(a + bad, b + n - bad)) + _log_mass(a + bad, b + n - bad, theta0, side)
+    before = float(betaln(a, b)) + _log_mass(a, b, theta0, side)
+    return after - before - bad * math.log(theta0) - (n - bad) * math.log1p(-theta0)
 
 
 def rate_confidence_sequence(bad: int, n: int, confidence: float) -> tuple[float, float]:
@@ -114,6 +112,26 @@ def bounded_mean_log_e(values: Sequence[float], limit: float, cap: float, side: 
 def anytime_p_value(log_es: Sequence[float] | Floats) -> float:
     """Return 1 / max E, at most 1: a p-value valid however often and however long one looked (Ville's inequality)."""
     return math.exp(-max(0.0, *map(float, log_es))) if len(log_es) else 1.0
+
+
+def _log_mass(a: float, b: float, theta: float, side: Side) -> float:
+    """Return the logarithm of what a Beta(a, b) distribution has below θ (pass) or above it (fail).
+
+    Where that is too small for a float, though the evidence it belongs to need not be, by the series
+    I_x(a, b) = xᵃ·(1-x)ᵇ / (a·B(a, b)) · Σ Π (a+b+j)·x / (a+1+j), whose terms then fall from the first on.
+    """
+    mass = float(betainc(a, b, theta) if side == "pass" else betaincc(a, b, theta))
+    if mass > SMALLEST_MASS:
+        return math.log(mass)
+    x = theta
+    if side == "fail":
+        a, b, x = b, a, 1.0 - theta
+    j, term, total = 0, 1.0, 1.0
+    while term > 1e-17 * total:
+        term *= (a + b + j) * x / (a + 1.0 + j)
+        total += term
+        j += 1
+    return a * math.log(x) + b * math.log1p(-x) - math.log(a) - float(betaln(a, b)) + math.log(total)
 
 
 def _turn(kept: Callable[[float], bool], inside: float, outside: float) -> float:

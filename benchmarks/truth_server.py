@@ -33,8 +33,6 @@ HEAD_US = 5_000
 """The HTTP head and `message_start` come well before the first delta, so that taking them for it would show."""
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What really happened to one request, in nanoseconds of the monotonic clock."""
@@ -176,10 +174,14 @@ class _Server:
         self.epoll.register(accepted, select.EPOLLIN)
 
     def read(self, connection: _Connection) -> None:
-        data = connection.socket.recv(1 << 20)
+        try:
+            data = connection.socket.recv(1 << 20)
+        except OSError:
+            data = b""
         at_ns = perf_counter_ns()
         if not data:
-            return self.forget(connection)
+            self.forget(connection)
+            return
         connection.received += data
         head, separator, body = bytes(connection.received).partition(b"\r\n\r\n")
         headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:]) if separator else {}
@@ -209,7 +211,8 @@ class _Server:
         try:
             connection.socket.sendall(data)
         except OSError:
-            return self.forget(connection)
+            self.forget(connection)
+            return
         if len(connection.sent) < len(connection.parts):
             self.schedule(connection)
         elif connection.name:

@@ -28,6 +28,12 @@ context_tokens_per_second = [[1, 1000.0]]
 cv = 0
 """
 
+INI = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+"""
+
 SUITE = '''
 import asyncio
 import time
@@ -81,7 +87,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     path = tmp_path_factory.mktemp("live")
     (path / "profile.toml").write_text(PROFILE, encoding="utf-8")
     (path / "test_late.py").write_text(SUITE, encoding="utf-8")
-    (path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8")
+    (path / "pytest.ini").write_text(INI, encoding="utf-8")
     with running_server(path / "profile.toml") as url:
         run(path, url)
     report = json.loads((path / "report.json").read_text(encoding="utf-8"))

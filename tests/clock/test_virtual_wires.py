@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import selectors
 import socket
 import threading
 
@@ -13,6 +14,7 @@ import pytest
 from pytest_llmperf.clock.errors import RealIO
 from pytest_llmperf.clock.time_module import real
 from pytest_llmperf.clock.virtual import enter_loop
+from pytest_llmperf.clock.virtual_wires import Wires
 
 SECOND = 1_000_000_000
 BELOW_A_JUMP = 30 * SECOND  # more than any wait in real time here, less than what would be jumped
@@ -42,10 +44,12 @@ def server_in_a_thread(answer):
 
 
 def echo_slowly(connection):
-    """Answers each message a fifth of a second later."""
+    """Answers each message after a silence, and in two parts."""
     while message := connection.recv(100):
+        real.sleep(0.7)
+        connection.sendall(message[:1])
         real.sleep(0.2)
-        connection.sendall(message)
+        connection.sendall(message[1:])
 
 
 async def ask(reader, writer, message=b"question"):
@@ -159,6 +163,34 @@ def test_a_connection_from_before_is_waited_for_while_a_question_is_open(clock):
     assert idle_jumps == 1
     assert 0 < took < BELOW_A_JUMP
     assert 7200 * SECOND <= clock.now_ns() < 7230 * SECOND
+
+
+def test_bytes_between_two_ends_of_the_loop_are_in_flight_until_they_can_be_read():
+    """A write is on its way until the other end was reported readable, and nothing is pending from outside."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        accepted = loop.create_future()
+
+        async def handle(_, writer):
+            accepted.set_result(writer)
+
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+            _, ours = await asyncio.open_connection(*server.sockets[0].getsockname())
+            theirs = await accepted
+            wires = Wires(loop._ssock.fileno(), loop._selector.get_map().values())
+            seen = [(wires.in_flight, wires.pending)]
+            wires.wrote(ours.transport)
+            seen.append((wires.in_flight, wires.pending))
+            wires.note([(loop._selector.get_key(ours.get_extra_info("socket")), selectors.EVENT_READ)])
+            seen.append((wires.in_flight, wires.pending))
+            wires.note([(loop._selector.get_key(theirs.get_extra_info("socket")), selectors.EVENT_READ)])
+            seen.append((wires.in_flight, wires.pending))
+            await close(ours)
+            await close(theirs)
+        return seen
+
+    assert asyncio.run(main()) == [(False, False), (True, False), (True, False), (False, False)]
 
 
 def test_a_stream_that_is_read_on_demand_is_waited_for_in_its_pauses(clock, in_loop):

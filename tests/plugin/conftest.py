@@ -98,9 +98,9 @@ class Ran:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many tests ended how, warnings aside."""
+        """How many tests ended how; warnings, and tests that were not chosen, aside."""
         found = pytest.RunResult.parse_summary_nouns(self.out.splitlines())
-        return {name: count for name, count in found.items() if name not in ("warning", "warnings")}
+        return {name: count for name, count in found.items() if name not in ("warning", "warnings", "deselected")}
 
     @property
     def bodies(self) -> Counter[str]:
@@ -170,7 +170,7 @@ def suite(pytester: pytest.Pytester) -> Suite:
 
     def run(source: str, *arguments: str, backend: str = "simulate", ini: str = "", **files: str) -> Ran:
         asked = _laid_out(pytester.path, source, arguments, backend, ini, files)
-        result = pytester.runpytest_inprocess(*asked)
+        result = pytester.runpytest_inprocess(*asked, no_reraise_ctrlc=True)
         return Ran(int(result.ret), result.stdout.str(), result.stderr.str(), pytester.path)
 
     return run

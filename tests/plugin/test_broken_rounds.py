@@ -59,7 +59,7 @@ def test_a_failing_assertion_ends_the_test_at_once(suite, kind):
     assert test["error"].startswith(f"round {number} of 20: AssertionError: the third answer was wrong")
     assert test["verdicts"] == []
     assert test["arms"][0]["rounds"]["warmup"] == 2
-    assert test["arms"][0]["rounds"]["judged"] == len(test["arms"][0]["series"]["scenario"])
+    assert test["arms"][0]["rounds"]["judged"] == len(test["arms"][0]["series"]["e2e"])
     assert test["arms"][0]["calls"] >= 3
 
 

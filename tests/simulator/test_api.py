@@ -128,6 +128,18 @@ def test_the_fifth_request_in_flight_is_slower(api, receive, clock) -> None:
     assert ends[1] / ends[0] == pytest.approx(1.0588, abs=1e-4)
 
 
+def test_a_request_whose_plan_is_over_slows_nobody(api, receive, clock) -> None:
+    """An answer that nobody closed does not count for ever."""
+    ends = []
+    for others in (0, 5):
+        simulated = api(now_ns=clock)
+        for _ in range(others):
+            clock.ns += receive(simulated, max_tokens=9).plan.end_ns
+        simulated._requests = 99  # the same random numbers for both
+        ends.append(receive(simulated).plan.end_ns)
+    assert ends[0] == ends[1]
+
+
 def test_requests_that_cannot_overlap_do_not_slow_each_other(api, body) -> None:
     """Where no time passes while a request is under way, none is counted."""
     simulated = api(now_ns=Clock())

@@ -81,6 +81,13 @@ def test_the_end_of_a_stream_holds_the_final_usage() -> None:
     assert data(stop) == {"type": "message_stop"}
 
 
+def test_the_head_of_a_thinking_stream_counts_no_more_thinking_than_output() -> None:
+    """One token is counted when the stream begins, and it is one of thinking."""
+    thinking = Answer(ANSWER.message_id, "m", (Block("thinking", ("a", "b")), TEXT), "end_turn", 9)
+    usage = data(form.message_start(thinking, 0))["message"]["usage"]
+    assert (usage["output_tokens"], usage["output_tokens_details"]) == (1, {"thinking_tokens": 1})
+
+
 def test_a_whole_message_holds_all_blocks() -> None:
     """Thinking, text and tool calls in the form of an answer that was not streamed."""
     blocks = (Block("thinking", ("a",)), TEXT, Block("tool_use", ('{"n": ', "1}"), "record"))

@@ -167,6 +167,11 @@ class TestRatioEstimate:
         estimate = quantile_ratio_estimate([1.0 + i for i in range(60)], [INF] * 60, 0.5, 0.95)
         assert (estimate.value, estimate.low, estimate.high) == (INF, INF, INF)
 
+    def test_mostly_failed_candidate(self):
+        """With nine calls in ten failed, no finite ratio is left, although some calls are finite."""
+        estimate = quantile_ratio_estimate([1.0 + i for i in range(60)], [1.0] * 6 + [INF] * 54, 0.5, 0.95)
+        assert (estimate.value, estimate.low, estimate.high) == (INF, INF, INF)
+
     def test_refuses_a_baseline_without_a_quantile(self):
         """There is no ratio to an infinite or a zero quantile, nor to an empty sample."""
         with pytest.raises(ValueError, match="inf"):

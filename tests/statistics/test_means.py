@@ -237,6 +237,11 @@ class TestMeanRatio:
         estimate = means.mean_ratio_estimate([2.0] * 5, [2.4] * 5, 0.95)
         assert (estimate.low, estimate.high) == pytest.approx((1.2, 1.2))
 
+    def test_two_wild_values_bound_nothing(self):
+        """The interval of a ratio that so little data cannot bound runs from 0 to infinity."""
+        estimate = means.mean_ratio_estimate([1.0, 2.0], [0.0, 5.0], 0.95)
+        assert (estimate.value, estimate.low, estimate.high) == (pytest.approx(5 / 3), 0.0, INF)
+
     def test_infinite_means(self):
         """A failed candidate call fails the ratio, a failed baseline call passes it, both decide nothing."""
         assert means.mean_ratio_p_values([1.0, 2.0], [1.0, INF], 1.15) == (1.0, 0.0)

@@ -103,21 +103,11 @@ def _result(
         clock=series.clock,
         series=(series,),
         verdicts=verdicts,
-        notes=tuple(_notes(execution, series)),
+        notes=(*execution.notes, *execution.sampling.recorder.warnings),
         error=error,
         interrupted=interrupted,
         location=None if line is None else (file, line + 1),
     )
-
-
-def _notes(execution: Execution, series: Series) -> list[str]:
-    notes = [*execution.notes, *execution.sampling.recorder.warnings]
-    if series.ended_by:
-        notes.append(f"sampling ended early: {series.ended_by}")
-    if series.unattributed:
-        calls = wording.count(series.unattributed, "call")
-        notes.append(f"{calls} could not be told to one round and are not judged")
-    return notes
 
 
 def _check_count(execution: Execution) -> None:

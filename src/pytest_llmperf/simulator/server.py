@@ -24,7 +24,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import h11
+try:
+    import h11
+except ImportError as missing:
+    raise ImportError("the simulated API on sockets needs h11: pip install 'pytest-llmperf[server]'") from missing
 
 from pytest_llmperf.simulator.api import Served, SimulatedApi
 from pytest_llmperf.simulator.behaviour import Cut

@@ -16,8 +16,6 @@ LARGEST_COUNT = 2**53
 
 def at_most(k: float, n: float, theta: float) -> float:
     """Return P(Bin(n, θ) <= k) = 1 - I_θ(k+1, n-k)."""
-    if k < 0:
-        return 0.0
     return 1.0 if k >= n else float(betaincc(k + 1, n - k, theta))
 
 

@@ -53,8 +53,6 @@ class Moments(NamedTuple):
 
         T - b/6 = ((1 + b·t/3)³ - 1) / b with b = g/√n, solved for t without the cancellation of a cube root near 1.
         """
-        if self.standard_error == 0.0:
-            return self.mean
         b = self.skewness / math.sqrt(self.n)
         shifted = corrected - b / 6.0
         root = float(np.cbrt(1.0 + b * shifted))
@@ -264,8 +262,6 @@ def farthest(holds: Callable[[float], bool], start: float, step: float) -> float
 
 
 def _mean_ratio(x: Moments, y: Moments, ratio: float) -> PValues:
-    if ratio <= 0.0:
-        return PValues(1.0, float(y.mean <= 0.0))  # means of non-negative numbers are never below a ratio of 0
     x_error, y_error = ratio * x.standard_error, y.standard_error
     distance, error = y.mean - ratio * x.mean, math.hypot(x_error, y_error)
     if error == 0.0:

@@ -1,0 +1,92 @@
+"""Ctrl-C in the middle of sampling: the run ends as interrupted, and what was measured is shown and written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PREFIX = """
+import os, signal
+import pytest
+from talk import *
+pytestmark = pytest.mark.llmperf(rounds=50, warmup=1)
+
+@pytest.fixture
+def interrupt(llmperf):
+    def interrupt():
+        if llmperf.round == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+    return interrupt
+
+def test_before():
+    ask()
+
+"""
+KINDS = {
+    "plain": "def test_a(interrupt):\n    ask(); interrupt(); ask()\n",
+    "asyncio": "async def test_a(interrupt):\n    await ask_async(); interrupt(); await ask_async()\n",
+    "together": (
+        "@pytest.mark.llmperf(concurrency=3)\n"
+        "async def test_a(interrupt):\n    await ask_async(); interrupt(); await ask_async()\n"
+    ),
+    "trio": (
+        "@pytest.fixture\ndef anyio_backend():\n    return 'trio'\n"
+        "async def test_a(anyio_backend, interrupt):\n    await ask_async(); interrupt(); await ask_async()\n"
+    ),
+    "threads": "@pytest.mark.llmperf(concurrency=3)\ndef test_a(interrupt):\n    ask(); interrupt(); ask()\n",
+    "fresh": "@pytest.mark.llmperf(fresh_fixtures=True)\ndef test_a(interrupt):\n    ask(); interrupt(); ask()\n",
+    "unittest": (
+        "import unittest\nclass TestA(unittest.TestCase):\n    count = 0\n    def test_a(self):\n        ask()\n"
+        "        TestA.count += 1\n        if TestA.count == 7:\n            os.kill(os.getpid(), signal.SIGINT)\n"
+        "        ask()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_gathered_is_kept(suite, kind):
+    """The exit code is 2, and table and JSON have the whole rounds, marked as interrupted; the test before is whole."""
+    ran = suite(PREFIX + KINDS[kind] + "\ndef test_after(): ran('after')\n")
+    assert ran.code == pytest.ExitCode.INTERRUPTED, ran.text
+    assert "KeyboardInterrupt" in ran.out
+    assert not ran.bodies
+    before, test = ran.test("test_before"), ran.test("test_a")
+    assert (before["outcome"], before["interrupted"], before["arms"][0]["rounds"]["judged"]) == ("passed", False, 50)
+    assert (test["outcome"], test["interrupted"], test["verdicts"]) == ("error", True, [])
+    judged = test["arms"][0]["rounds"]["judged"]
+    in_flight = {"asyncio": 1, "together": 3, "threads": 3}.get(kind, 0)
+    assert 5 - in_flight < judged <= 5 + in_flight or judged == 5
+    assert "partial: interrupted before all rounds were run" in ran.out
+    assert "::test_a" in ran.out
+
+
+def test_a_signal_from_outside(suite_apart, tmp_path):
+    """The same for a process of its own that gets SIGINT while it samples in real time."""
+    source = """
+        import pytest
+        from talk import *
+        @pytest.mark.llmperf(rounds=100_000, warmup=0)
+        async def test_a():
+            ran("a"); await ask_async("output_tokens=1")
+    """
+    ran = suite_apart(source, "--collect-only", "-q")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--llmperf-json=report.json"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    with subprocess.Popen(
+        [*command, "--llmperf-clock=realtime"], cwd=ran.path, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        deadline = time.monotonic() + 90
+        while ran.bodies["a"] < 3 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, out
+    assert ran.test()["interrupted"]
+    assert ran.arm()["rounds"]["judged"] >= 2
+    assert ran.test()["clock"] == "realtime"
+    assert "partial: interrupted before all rounds were run" in out

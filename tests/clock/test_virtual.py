@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import socket
+import sys
 import time
 import warnings
 from asyncio import selector_events
+from types import ModuleType
 
 import anyio
 import anyio._backends._asyncio
@@ -153,6 +155,30 @@ def test_timers_armed_inside_keep_the_time_they_have_left_outside(clock):
     assert abs(difference) < 1
     assert 0.01 < waited < 10
     assert answer == "background"
+
+
+def test_an_entry_that_fails_leaves_nothing_behind(clock, monkeypatch):
+    """When not everything can be replaced, nothing is, and the next entry is free."""
+
+    class Closed(ModuleType):
+        def __setattr__(self, name, value):
+            raise LookupError(name)
+
+    closed = Closed("a_closed_module")
+    vars(closed)["nap"] = time.sleep
+
+    async def main():
+        before = state(asyncio.get_running_loop())
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "a_closed_module", closed)
+            with pytest.raises(LookupError, match="nap"), enter_loop(clock):
+                pass
+        unchanged = state(asyncio.get_running_loop()) == before
+        with enter_loop(clock):
+            await asyncio.sleep(1)
+        return unchanged
+
+    assert asyncio.run(main())
 
 
 def test_it_can_be_entered_again_and_again(clock):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -34,9 +35,7 @@ async def test_pytest_asyncio(clock, beating):
     with enter_loop(clock):
         await asyncio.sleep(95)
     assert len(beating) == 10
-    assert [later - earlier for earlier, later in zip(beating[1:], beating[2:], strict=False)] == pytest.approx(
-        [10] * 8
-    )
+    assert [later - earlier for earlier, later in pairwise(beating[1:])] == pytest.approx([10] * 8)
     assert asyncio.get_running_loop().time() == pytest.approx(time.monotonic(), abs=1)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pytest_llmperf.clock.errors import RealIO, UnsupportedThread, VirtualDeadlock
+from pytest_llmperf.clock.errors import RealIO, UnsupportedLoop, UnsupportedThread, VirtualDeadlock
 from pytest_llmperf.clock.time_module import in_virtual_time, real
 from pytest_llmperf.clock.virtual import VirtualClock, enter_sync
 
@@ -173,6 +173,19 @@ def test_a_loop_in_another_thread_stays_real(clock):
         thread.join()
     assert times == [False]
     assert clock.now_ns() == 0
+
+
+def test_a_foreign_loop_is_refused_when_it_runs(clock):
+    """A loop that cannot be taken over is an error, not a stretch of real time."""
+
+    class Bare(asyncio.BaseEventLoop):
+        _selector = None
+
+    loop = Bare()
+    with pytest.raises(UnsupportedLoop, match=r"Bare is none \(it lacks _ssock\)"), enter_sync(clock):
+        loop.run_forever()
+    assert not in_virtual_time()
+    loop.close()
 
 
 def test_context_variables_reach_the_loop(clock):

@@ -117,6 +117,7 @@ def test_an_unknown_condition_is_refused_and_not_ignored(ask, said, message) -> 
     assert message in caught.value.message
 
 
+ANSWERED = [{"role": "user", "content": [{"type": "tool_result", "content": "4"}]}]
 USER = [{"role": "user", "content": "hi"}]
 GOOD = {"model": "claude-opus-4", "max_tokens": 10, "messages": USER}
 INVALID = [
@@ -166,7 +167,8 @@ def test_counting_tokens_needs_no_max_tokens(profile) -> None:
         ({"tool_choice": {"type": "tool", "name": "other"}}, "other"),
         ({"tool_choice": {"type": "none"}}, None),
         ({}, "record"),
-        ({"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "4"}]}]}, None),
+        ({"messages": ANSWERED}, None),
+        ({"messages": ANSWERED, "tool_choice": {"type": "any"}}, "record"),
     ],
 )
 def test_the_tool_an_answer_calls(ask, members, name) -> None:

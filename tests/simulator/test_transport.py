@@ -227,6 +227,17 @@ def test_a_connection_that_is_never_made_times_out_after_its_own_limit(client, s
     assert slept.slept == [4.0]
 
 
+def test_a_sync_stream_that_is_closed_early_is_in_flight_no_more(slept) -> None:
+    """Closing tells the simulated API, whatever was still to come."""
+    served = simulator("timed", now_ns=slept)
+    transport = served.transport(httpx2, None, asynchronous=False)
+    url = "https://api.anthropic.com/v1/messages"
+    with httpx2.Client(transport=transport, timeout=None) as http:
+        with http.stream("POST", url, content=json_of(stream=True)):
+            assert served.api.under_way == 1
+        assert served.api.under_way == 0
+
+
 def test_sync_answers_really_wait(client) -> None:
     """In real time the first byte is not there before it is due."""
     began = time.monotonic_ns()

@@ -81,8 +81,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_protocol")
-def run_with_fresh_fixtures(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run every round of a test as a test of its own where its fixtures are to be made anew."""
+def pytest_runtest_protocol_with_fresh_fixtures(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run every round of a test as a test of its own where its fixtures are to be made anew.
+
+    The name has to begin as it does: pytest looks at no other for hooks, not even for one with a `specname`.
+    """
     from pytest_llmperf.plugin.execution import SCENARIO
 
     scenario = item.stash.get(SCENARIO, None)

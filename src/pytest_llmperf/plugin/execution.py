@@ -147,12 +147,6 @@ class Execution:
             self.item.obj = original
             self.run.progress.clear()
 
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to run."""
-        ended = bool(self.sampling.ended_by) or self.sampling.settled
-        return ended or self.sampling.dispatched >= self.scenario.plan.total_rounds
-
     def _repeated(self, original: Callable[..., object], *, single: bool) -> Callable[..., object]:
         @functools.wraps(original)
         def repeated(*args: Any, **kwargs: Any) -> None:

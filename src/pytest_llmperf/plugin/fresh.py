@@ -56,7 +56,7 @@ def _rounds(item: pytest.Item, execution: Execution) -> list[pytest.TestReport]:
         if any(not report.passed for report in reports if report.when != "call"):
             return _broken(item, execution, reports)
         stopped = item.session.shouldstop or item.session.shouldfail
-        if execution.finished or stopped or execution.entered == entered:
+        if execution.sampling.over or stopped or execution.entered == entered:
             return _judged(item, execution, reports, seconds)
 
 

@@ -230,7 +230,7 @@ def _check_names(mark: pytest.Mark) -> None:
             raise ValueError(f"{written(mark)}: {key} belongs to {_LATER[mark.name, key]}, which this version has not")
         if key not in valid:
             near = difflib.get_close_matches(key, valid, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else "."
             raise ValueError(f"{written(mark)}: there is no {key!r}{hint} Valid names: {', '.join(valid)}")
 
 

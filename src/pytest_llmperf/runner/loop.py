@@ -190,16 +190,25 @@ class Sampling:
     def _open(self, end: int) -> OpenRound | None:
         """The next round below *end*, unless something ended the sampling."""
         with self._lock:
-            if self.halted or self.settled or self.raised is not None or self.dispatched >= end:
-                return None
-            self.ended_by = self.ended_by or reached(self.budgets)
-            if self.ended_by:
+            if self._over(end):
                 return None
             number = self.dispatched
             self.dispatched += 1
             opened = OpenRound(number, number < self.plan.warmup, self.clock.now_ns())
             self._open_rounds[number] = opened
             return opened
+
+    def _over(self, end: int) -> bool:
+        if self.halted or self.settled or self.raised is not None or self.dispatched >= end:
+            return True
+        self.ended_by = self.ended_by or reached(self.budgets)
+        return bool(self.ended_by)
+
+    @property
+    def over(self) -> bool:
+        """Whether no further round will begin."""
+        with self._lock:
+            return self._over(self.plan.total_rounds)
 
     @contextmanager
     def _round(self, opened: OpenRound) -> Iterator[None]:

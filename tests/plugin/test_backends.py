@@ -1,0 +1,173 @@
+"""Where answers come from: what is offered, what is refused, and who needs a key."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmperf.simulator.server import running_server
+
+ONE = """
+import pytest
+from talk import *
+@pytest.mark.llmperf(rounds=2)
+def test_a():
+    ran("a"); ask()
+"""
+
+
+@pytest.mark.parametrize("backend", ["replay", "record"])
+def test_a_backend_that_is_yet_to_come_says_what_to_use(suite, backend):
+    """Without cassettes a test fails plainly before its body runs, and names the backends there are."""
+    ran = suite(ONE, backend=backend)
+    assert (ran.outcomes, dict(ran.bodies)) == ({"failed": 1}, {})
+    assert f"--llmperf-backend={backend}: " in ran.out
+    assert "comes with a later version. Use --llmperf-backend=simulate (offline, no key) or" in ran.out
+    assert "Traceback" not in ran.out
+
+
+KEYLESS = """
+import anthropic, pytest
+from talk import *
+
+pytestmark = pytest.mark.llmperf(rounds=2, warmup=0)
+AT_IMPORT = anthropic.Anthropic()
+ASYNC_AT_IMPORT = anthropic.AsyncAnthropic()
+
+@pytest.fixture(scope="module")
+def of_module():
+    return anthropic.Anthropic()
+
+@pytest.fixture
+def of_function():
+    return anthropic.Anthropic()
+
+@pytest.mark.llmperf(off=True)
+def test_unmarked_uses_the_fixture_first(of_module):
+    assert "ANTHROPIC_API_KEY" not in os.environ
+
+def test_import():
+    ask(by=AT_IMPORT)
+
+async def test_async_import():
+    await ask_async(by=ASYNC_AT_IMPORT)
+
+def test_module(of_module):
+    ask(by=of_module)
+
+def test_function(of_function):
+    ask(by=of_function)
+
+def test_body():
+    ask(by=anthropic.Anthropic())
+
+def test_from_the_environment():
+    assert ask(by=anthropic.Anthropic(api_key=os.environ["ANTHROPIC_API_KEY"]))
+
+@pytest.mark.llmperf(off=True)
+def test_afterwards_a_key_is_needed_again():
+    with pytest.raises(Exception, match="Could not resolve authentication method"):
+        ask(by=AT_IMPORT)
+    assert "ANTHROPIC_API_KEY" not in os.environ
+"""
+
+
+def test_offline_no_client_needs_a_key(suite):
+    """Wherever a client was made, the simulated API answers it; outside of marked tests nothing is changed."""
+    ran = suite(KEYLESS)
+    assert ran.outcomes == {"passed": 8}, ran.text
+
+
+def test_a_key_that_is_there_is_left_alone(suite, monkeypatch):
+    """The application finds its own key in the environment, not ours."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "mine")
+    ran = suite("""
+        import anthropic, os, pytest
+        @pytest.mark.llmperf(rounds=1)
+        def test_a():
+            assert os.environ["ANTHROPIC_API_KEY"] == "mine"
+            assert anthropic.Anthropic().api_key == "mine"
+    """)
+    assert ran.outcomes == {"passed": 1}
+
+
+LIVE = """
+import anthropic, pytest, unittest
+from talk import *
+
+pytestmark = pytest.mark.llmperf(rounds=2)
+
+def test_plain():
+    ask(by=anthropic.Anthropic())
+
+async def test_coroutine():
+    await ask_async(by=anthropic.AsyncAnthropic())
+
+class TestCase(unittest.TestCase):
+    def test_case(self):
+        ask(by=anthropic.Anthropic())
+
+def test_unmarked():
+    ran("unmarked")
+test_unmarked.pytestmark = [pytest.mark.llmperf(off=True)]
+"""
+
+
+def test_live_without_a_key_skips(suite):
+    """A live test without a key is skipped with the variable to set, whatever kind of test it is."""
+    ran = suite(LIVE, "-rs", backend="live")
+    assert ran.outcomes == {"passed": 1, "skipped": 3}, ran.text
+    assert ran.out.count("--llmperf-backend=live needs an API key: set ANTHROPIC_API_KEY") >= 1
+    assert not (ran.path / "report.json").exists()
+
+
+SHARED = """
+import anthropic, pytest
+from talk import *
+pytestmark = pytest.mark.llmperf(rounds=2, warmup=0)
+client_of_all = anthropic.AsyncAnthropic()
+
+def test_plain():
+    ask(by=anthropic.Anthropic())
+
+async def test_first():
+    await ask_async(by=client_of_all)
+
+async def test_second():
+    await ask_async(by=client_of_all)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The simulated API on a socket, with answers that come in milliseconds."""
+    quick = tmp_path_factory.mktemp("profile") / "quick.toml"
+    quick.write_text(
+        'extends = "claude-opus-4"\n[workloads.mixed]\nttft_p50_ms = 5\nttft_p95_ms = 6\n'
+        "[throughput]\ncontext_tokens_per_second = [[1000, 2000]]\n"
+    )
+    with running_server(quick) as url:
+        yield url
+
+
+def test_live_against_a_server(suite, monkeypatch, server):
+    """Real connections are measured in real time, and every number says that it is live."""
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "dummy")
+    ran = suite(SHARED, backend="live")
+    assert ran.outcomes == {"passed": 3}, ran.text
+    assert {(test["source"], test["clock"]) for test in ran.report["tests"]} == {("live", "realtime")}
+    assert ran.report["environment"]["backend"] == "live"
+    assert ran.report["environment"]["profile"] == ""
+    assert 0.004 < ran.arm("test_plain")["metrics"]["e2e"]["p50"] < 5
+    assert "llmperf: live, realtime clock" in ran.out
+
+
+def test_a_client_shared_by_event_loops_is_named(suite, monkeypatch, server):
+    """A client whose connections belong to a loop that is gone loses an attempt, and a note says so."""
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "dummy")
+    ran = suite(SHARED, backend="live")
+    (note,) = ran.test("test_second")["notes"]
+    assert note.startswith("AsyncAnthropic for 127.0.0.1 was used from more than one event loop")
+    assert ran.test("test_first")["notes"] == []
+    assert "note: AsyncAnthropic for 127.0.0.1" in ran.out

@@ -177,7 +177,9 @@ async def fidelity(client: Client, streams: int, count: int) -> None:
     """One level of concurrency."""
     workload = Workload(streams, calls=max(2, 8 // streams))
     taken = await turns(client, ARMS, [workload], count)
-    share = [sum(block.waited for block in turn.values()) / sum(block.wall for block in turn.values()) for turn in taken]
+    share = [
+        sum(block.waited for block in turn.values()) / sum(block.wall for block in turn.values()) for turn in taken
+    ]
     kept = [taken[index] for index in sorted(range(count), key=lambda index: share[index])[: (count + 1) // 2]]
     blocks = {arm: [turn[arm, workload] for turn in kept] for arm in ARMS}
     print(
@@ -220,7 +222,9 @@ def print_cpu(blocks: dict[str, list[Block]]) -> None:
     decoding = sum(block.decoding for block in blocks["observed"]) / calls
     own = sum(block.cpu for block in blocks["bare"]) / calls
     ratios = {
-        arm: statistics.median(with_.cpu / without.cpu - 1 for with_, without in zip(blocks[arm], blocks["bare"], strict=True))
+        arm: statistics.median(
+            with_.cpu / without.cpu - 1 for with_, without in zip(blocks[arm], blocks["bare"], strict=True)
+        )
         for arm in ARMS[1:]
     }
     print(
@@ -263,7 +267,8 @@ async def cost(client: Client, count: int) -> None:
     }
     chunk = {arm: [(b - a) / (long.deltas - short.deltas) for a, b in pairs] for arm, pairs in rows.items()}
     request = {
-        arm: [a - short.deltas * one for (a, _), one in zip(pairs, chunk[arm], strict=True)] for arm, pairs in rows.items()
+        arm: [a - short.deltas * one for (a, _), one in zip(pairs, chunk[arm], strict=True)]
+        for arm, pairs in rows.items()
     }
     decoding = statistics.median(turn["observed", long].decoding / turn["observed", long].calls for turn in taken)
     print(f"\nCPU, 4 streams, an event each 2 ms, {count} pairs of blocks; load {os.getloadavg()[0]:.1f}")
@@ -306,7 +311,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 10, 50, 100])
     parser.add_argument("--turns", type=int, default=6, help="turns of the three kinds of blocks, at each level")
-    parser.add_argument("--cost-turns", type=int, default=12, help="pairs of blocks for the CPU of a request and a chunk")
+    parser.add_argument(
+        "--cost-turns", type=int, default=12, help="pairs of blocks for the CPU of a request and a chunk"
+    )
     asyncio.run(run(parser.parse_args()))
 
 

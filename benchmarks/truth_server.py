@@ -140,7 +140,7 @@ class _Connection:
 class _Server:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.listener.setblocking(False)  # noqa: FBT003
+        self.listener.setblocking(False)
         self.epoll = select.epoll()
         self.epoll.register(self.listener, select.EPOLLIN)
         self.connections: dict[int, _Connection] = {}
@@ -192,7 +192,7 @@ class _Server:
     def answer(self, connection: _Connection, head: bytes, headers: dict[bytes, bytes], at_ns: int) -> None:
         if head.startswith(b"GET /truths"):
             body = json.dumps(self.truths).encode()
-            connection.socket.setblocking(True)  # noqa: FBT003
+            connection.socket.setblocking(True)
             connection.socket.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
             self.truths = {}
             return

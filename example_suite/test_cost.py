@@ -4,8 +4,9 @@ The published medians, $0.0198, $0.0847 and $0.0134, contradict the prices publi
 450 out are $0.05175 at $15 and $75 per million, and so on. Claimed is what the prices make of the token counts.
 """
 
-import app
 import pytest
+
+import app
 from documents import document
 
 pytestmark = pytest.mark.llmperf(rounds=40, slack=0.05)

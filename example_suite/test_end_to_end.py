@@ -5,8 +5,9 @@ of content and the end of the answer. So these claims are on the whole wait: of 
 comes in one piece.
 """
 
-import app
 import pytest
+
+import app
 from documents import document
 
 TASK = "Join all intervals that overlap or touch.\n" + document(1_170)

@@ -1,7 +1,8 @@
 """How often calls fail in the end (S26), and what the SDK's retries hide on the way (S25)."""
 
-import app
 import pytest
+
+import app
 
 
 @pytest.mark.error_rate(max=0.02, throttled_max=0.02)

@@ -1,7 +1,8 @@
 """Streaming shortens the wait, not the work (S06)."""
 
-import app
 import pytest
+
+import app
 from documents import document
 
 LETTER = document(980)

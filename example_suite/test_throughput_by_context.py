@@ -1,7 +1,8 @@
 """How fast tokens come once they come: slower, the longer the context (S05)."""
 
-import app
 import pytest
+
+import app
 from documents import document
 
 

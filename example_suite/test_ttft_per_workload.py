@@ -1,7 +1,8 @@
 """How long until the first token, for each of the four workloads (S08)."""
 
-import app
 import pytest
+
+import app
 from documents import document
 
 pytestmark = pytest.mark.llmperf(rounds=200, slack=0.25)

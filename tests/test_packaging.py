@@ -41,7 +41,7 @@ def test_the_version_is_that_of_the_installed_distribution():
 
 
 def test_the_distribution_says_what_it_is():
-    """pytest finds the plugin, type checkers its types, and a reader its licence."""
+    """Pytest finds the plugin, type checkers its types, and a reader its licence."""
     distribution = metadata.distribution("pytest-llmperf")
     assert [(point.name, point.value) for point in distribution.entry_points if point.group == "pytest11"] == [
         ("llmperf", "pytest_llmperf.plugin")

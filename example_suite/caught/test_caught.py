@@ -1,7 +1,8 @@
 """Every test here fails, each in its own way: these are the messages to expect."""
 
-import app
 import pytest
+
+import app
 
 
 @pytest.mark.latency(p95_ms=1000)

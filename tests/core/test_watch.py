@@ -4,8 +4,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from factories import calls, failed_measurement, measurement, series
 
+from factories import calls, failed_measurement, measurement, series
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.series import Round

@@ -74,3 +74,12 @@ def test_counts_and_percentages():
 def test_articles_agree_with_their_names():
     """Metrics are named in sentences."""
     assert [wording.a(name) for name in ("ttft", "e2e", "event_gap")] == ["a ttft", "an e2e", "an event_gap"]
+
+
+def test_a_limit_is_not_rounded_as_a_measurement_is():
+    """What the author wrote is what the claim says, its slack included."""
+    assert wording.limit(0.05175, "USD") == "$0.05175"
+    assert wording.limit(2.34, "s") == "2340 ms"
+    assert wording.limit(0.5, "USD") == "$0.50"
+    assert wording.limit(0.892, "s", slack=0.25) == "892 ms + 25 %"
+    assert wording.limit(42.7, "tokens/s", slack=0.1, direction=">=") == "42.7 tokens/s − 10 %"

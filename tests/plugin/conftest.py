@@ -195,12 +195,15 @@ def suite_once(suite: Suite, _kept: dict[str, Ran]) -> Callable[..., Ran]:
 
 @pytest.fixture(scope="session")
 def suite_apart(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """Run a suite in a process of its own."""
+    """Run a suite in a process of its own, with variables of its environment."""
 
-    def run(source: str, *arguments: str, backend: str = "simulate", ini: str = "", **files: str) -> Ran:
+    def run(source: str, *arguments: str, backend: str = "simulate", ini: str = "", **environment: str) -> Ran:
         path = tmp_path_factory.mktemp("suite")
-        command = [sys.executable, "-m", "pytest", *_laid_out(path, source, arguments, backend, ini, files)]
-        done = subprocess.run(command, cwd=path, capture_output=True, text=True, timeout=100, env=_clean_environment())
+        command = [sys.executable, "-m", "pytest", *_laid_out(path, source, arguments, backend, ini, {})]
+        inherited = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        done = subprocess.run(
+            command, cwd=path, capture_output=True, text=True, timeout=100, env=inherited | environment
+        )
         return Ran(done.returncode, done.stdout, done.stderr, path)
 
     return run
@@ -214,10 +217,6 @@ def _laid_out(
         (path / f"{name}.py").write_text(textwrap.dedent(text))
     (path / "pytest.ini").write_text(INI.format(backend=backend) + ini)
     return ["-p", "no:cacheprovider", "--llmperf-json=report.json", *arguments]
-
-
-def _clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not _is_ours(name)}
 
 
 def _is_ours(name: str) -> bool:

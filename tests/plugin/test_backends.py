@@ -138,36 +138,31 @@ async def test_second():
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The simulated API on a socket, with answers that come in milliseconds."""
+def live(tmp_path_factory, suite_apart):
+    """The suite, run against the simulated API on a socket, with answers that come in milliseconds."""
     quick = tmp_path_factory.mktemp("profile") / "quick.toml"
     quick.write_text(
         'extends = "claude-opus-4"\n[workloads.mixed]\nttft_p50_ms = 5\nttft_p95_ms = 6\n'
         "[throughput]\ncontext_tokens_per_second = [[1000, 2000]]\n"
     )
     with running_server(quick) as url:
-        yield url
+        return suite_apart(SHARED, backend="live", ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY="dummy")
 
 
-def test_live_against_a_server(suite, monkeypatch, server):
+def test_live_against_a_server(live):
     """Real connections are measured in real time, and every number says that it is live."""
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", server)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "dummy")
-    ran = suite(SHARED, backend="live")
-    assert ran.outcomes == {"passed": 3}, ran.text
-    assert {(test["source"], test["clock"]) for test in ran.report["tests"]} == {("live", "realtime")}
-    assert ran.report["environment"]["backend"] == "live"
-    assert ran.report["environment"]["profile"] == ""
-    assert 0.004 < ran.arm("test_plain")["metrics"]["e2e"]["p50"] < 5
-    assert "llmperf: live, realtime clock" in ran.out
+    assert live.outcomes == {"passed": 3}, live.text
+    assert {(test["source"], test["clock"]) for test in live.report["tests"]} == {("live", "realtime")}
+    assert live.report["environment"]["backend"] == "live"
+    assert live.report["environment"]["profile"] == ""
+    assert 0.004 < live.arm("test_plain")["metrics"]["e2e"]["p50"] < 5
+    assert "llmperf: live, realtime clock" in live.out
 
 
-def test_a_client_shared_by_event_loops_is_named(suite, monkeypatch, server):
+def test_a_client_shared_by_event_loops_is_named(live):
     """A client whose connections belong to a loop that is gone loses an attempt, and a note says so."""
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", server)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "dummy")
-    ran = suite(SHARED, backend="live")
-    (note,) = ran.test("test_second")["notes"]
-    assert note.startswith("AsyncAnthropic for 127.0.0.1 was used from more than one event loop")
-    assert ran.test("test_first")["notes"] == []
-    assert "note: AsyncAnthropic for 127.0.0.1" in ran.out
+    (note,) = live.test("test_second")["notes"]
+    assert note.startswith("AsyncAnthropic for 127.0.0.1:")
+    assert "was used from more than one event loop" in note
+    assert live.test("test_first")["notes"] == []
+    assert "note: AsyncAnthropic for 127.0.0.1" in live.out

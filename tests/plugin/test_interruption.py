@@ -65,7 +65,7 @@ def test_what_was_gathered_is_kept(suite, kind):
     assert "::test_a" in ran.out
 
 
-def test_a_signal_from_outside(suite_apart, tmp_path):
+def test_a_signal_from_outside(suite_apart):
     """The same for a process of its own that gets SIGINT while it samples in real time."""
     source = """
         import pytest

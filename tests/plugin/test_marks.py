@@ -168,7 +168,11 @@ def test_a_test_without_our_marks_has_no_scenario(resolved):
 def test_options_win_over_marks(resolved):
     """Rounds, stop rule and confidence of the run replace those of every mark."""
     found = resolved("@mark.llmperf(rounds=7)\ndef test_a(): ...", rounds=9, stop="fixed", confidence=0.9)
-    assert (found["test_a"].plan.rounds, found["test_a"].plan.stop, found["test_a"].plan.confidence) == (9, "fixed", 0.9)
+    assert (found["test_a"].plan.rounds, found["test_a"].plan.stop, found["test_a"].plan.confidence) == (
+        9,
+        "fixed",
+        0.9,
+    )
 
 
 def test_a_claim_without_the_main_mark_runs_with_the_defaults(resolved):
@@ -271,7 +275,9 @@ def test_slips_end_the_run_before_any_body(suite_once, way):
     assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.text
     assert "ERROR: test_suite.py::test_name: latency(p95=1000): there is no 'p95'; did you mean p95_ms?" in ran.text
     assert "test_suite.py::test_number: error_rate(max=-0.1): max must be a number at least 0 and below 1" in ran.text
-    assert "test_suite.py::test_budget: latency(p50_ms=1000): 4 rounds can neither pass nor fail p50 ttft or" in ran.text
+    assert (
+        "test_suite.py::test_budget: latency(p50_ms=1000): 4 rounds can neither pass nor fail p50 ttft or" in ran.text
+    )
     assert not ran.bodies
     assert "INTERNALERROR" not in ran.text
 

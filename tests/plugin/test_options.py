@@ -42,7 +42,9 @@ def test_the_command_line_beats_the_environment_beats_the_ini_file(configured):
 def test_an_option_has_the_same_name_in_all_places(configured, option):
     """Every option is read from the command line, the environment and the ini file alike."""
     given = {"json": "x.json", "profile": "x", "off": "true"}.get(option.name, (*option.choices, "0.75", "7")[-1])
-    given = {"confidence": "0.75", "clock": "realtime"}.get(option.name, option.choices[-1] if option.choices else given)
+    given = {"confidence": "0.75", "clock": "realtime"}.get(
+        option.name, option.choices[-1] if option.choices else given
+    )
     argument = option.cli if option.flag else f"{option.cli}={given}"
     expected = option.convert(given)
     assert getattr(read_settings(configured("", argument), {}), option.name) == expected

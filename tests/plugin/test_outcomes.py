@@ -59,7 +59,11 @@ def test_the_deciding_line_stands_beside_the_test(ran):
     shown = [line.partition(" ")[2] for line in ran.out.splitlines() if "test_suite.py::" in line]
     text = "\n".join(shown)
     assert "PASSED" in text
-    for words in (" ms <= 60 s, n=70, simulated)", " ms > 100 ms, n=70, simulated, +1 claim)", "INCONCLUSIVE (p95 e2e "):
+    for words in (
+        " ms <= 60 s, n=70, simulated)",
+        " ms > 100 ms, n=70, simulated, +1 claim)",
+        "INCONCLUSIVE (p95 e2e ",
+    ):
         assert words in ran.out
     assert "(no claim, 70 rounds, simulated)" in ran.out
 
@@ -210,7 +214,9 @@ def test_a_rerun_has_its_own_properties(suite):
         """,
     )
     assert ran.outcomes == {"failed": 1, "xfailed": 1}
-    case = next(case for case in ET.parse(ran.path / "junit.xml").iter("testcase") if case.get("name") == "test_undecided")
+    case = next(
+        case for case in ET.parse(ran.path / "junit.xml").iter("testcase") if case.get("name") == "test_undecided"
+    )
     names = [each.get("name") for each in case.iter("property")]
     assert names.count("llmperf.outcome") == names.count("mine") == 1
     assert ran.test("test_undecided")["arms"][0]["rounds"]["judged"] <= 8

@@ -83,6 +83,7 @@ class TestDocument:
         }
         assert judged == {
             "claim": "p95 ttft <= 2340 ms",
+            "slack": 0.0,
             "mark": "latency(p95_ms=2340)",
             "arm": "",
             "metric": "ttft",

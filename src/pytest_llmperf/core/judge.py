@@ -75,6 +75,7 @@ def judge(series: Series, objective: Objective) -> Verdict:
         high=estimate.high if estimate else None,
         missing=finding.missing,
         remedy=finding.remedy,
+        slack=objective.slack,
         mark=objective.mark,
         arm=series.arm,
     )

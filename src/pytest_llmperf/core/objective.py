@@ -65,7 +65,8 @@ class Objective:
         """The claim in words: `p95 ttft <= 2340 ms`."""
         name = metric or self.metric.replace("|", " or ")
         statistic = "" if name in SHARES or name in TOTALS or self.statistic == "per_mtok" else f"{self.statistic} "
-        return f"{statistic}{name} {self.direction} {wording.quantity(self.bound, self.base_unit(metric))}"
+        limit = wording.limit(self.bound, self.base_unit(metric), slack=self.slack, direction=self.direction)
+        return f"{statistic}{name} {self.direction} {limit}"
 
     def base_unit(self, metric: str | None = None) -> str:
         """Unit of the bound."""

@@ -38,6 +38,8 @@ class Verdict:
     """Judged calls or rounds that had no such metric."""
     remedy: str = ""
     """What would settle or mend it."""
+    slack: float = 0.0
+    """By which share of the limit it may be exceeded for a pass."""
     mark: str = ""
     arm: str = ""
 

@@ -12,27 +12,38 @@ _MILLISECONDS_UP_TO = 10.0
 """Seconds from which a duration reads better in seconds."""
 
 
-def quantity(value: float, unit: str) -> str:
-    """A value in its base unit as text, such as `2340 ms`, `12.3 s`, `38.3 tokens/s`, `$0.0517`, `2 %`."""
+def limit(bound: float, unit: str, *, slack: float = 0.0, direction: str = "<=") -> str:
+    """A limit as its author wrote it, with its slack: `2340 ms`, `$0.05175`, `892 ms + 25 %`."""
+    return quantity(bound, unit, digits=6) + (f" {'+' if direction == '<=' else '−'} {percent(slack)}" if slack else "")
+
+
+def quantity(value: float, unit: str, *, digits: int = 0) -> str:
+    """A value in its base unit as text, such as `2340 ms`, `12.3 s`, `38.3 tokens/s`, `$0.0517`, `2 %`.
+
+    Args:
+        value: in the base unit.
+        unit: of the table of metrics.
+        digits: significant digits at the least; each unit has its own measure of them, three or four.
+    """
     if math.isnan(value):
         return "undefined"
     if math.isinf(value):
         return "infinite" if value > 0 else "minus infinite"
     match unit:
         case "s":
-            return _duration(value)
+            return _duration(value, max(4, digits))
         case "s/token":
-            return f"{_digits(value * 1e3, 3)} ms/token"
+            return f"{_digits(value * 1e3, max(3, digits))} ms/token"
         case "USD":
-            return f"${_cents(value)}"
+            return f"${_cents(value, max(3, digits))}"
         case "USD/Mtok":
-            return f"${_digits(value, 4)} per million tokens"
+            return f"${_digits(value, max(4, digits))} per million tokens"
         case "share":
-            return f"{_digits(value * 100, 3)} %"
+            return f"{_digits(value * 100, max(3, digits))} %"
         case "":
-            return _digits(value, 4)
+            return _digits(value, max(4, digits))
         case _:
-            return f"{_digits(value, 4)} {unit}"
+            return f"{_digits(value, max(4, digits))} {unit}"
 
 
 def interval(low: float, high: float, unit: str) -> str:
@@ -75,16 +86,16 @@ def span(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _cents(dollars: float) -> str:
-    """Three significant digits, and both digits of the cents in everyday amounts: `0.0517`, `0.50`, `12.35`, `850`."""
-    text = _digits(dollars, 3)
-    return f"{dollars:.2f}" if 0.1 <= abs(dollars) < 100 and len(text.partition(".")[2]) != 3 else text
+def _cents(dollars: float, digits: int) -> str:
+    """Significant digits, and both digits of the cents in everyday amounts: `0.0517`, `0.50`, `12.35`, `850`."""
+    text = _digits(dollars, digits)
+    return f"{dollars:.2f}" if 0.1 <= abs(dollars) < 100 and len(text.partition(".")[2]) < 3 else text
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, digits: int) -> str:
     if abs(seconds) >= _MILLISECONDS_UP_TO:
-        return f"{_digits(seconds, 4)} s"
-    return f"{_digits(seconds * 1e3, 4)} ms"
+        return f"{_digits(seconds, digits)} s"
+    return f"{_digits(seconds * 1e3, digits)} ms"
 
 
 def _digits(value: float, digits: int) -> str:

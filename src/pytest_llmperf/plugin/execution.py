@@ -139,9 +139,12 @@ class Execution:
         swapped = swap(original, single=single)
         substitute = self._substitute()
         without_key = nullcontext() if substitute is None else keys.not_asked_for(self._recorder.warn)
+        repeatable = (
+            nullcontext() if substitute is None else _same_random_numbers(f"{self._seed} {self.sampling.dispatched}")
+        )
         try:
             self.item.obj = swapped
-            with _seen_by_unittest(self.item, swapped), observing(self._recorder, substitute), without_key:
+            with _seen_by_unittest(self.item, swapped), observing(self._recorder, substitute), without_key, repeatable:
                 yield
         finally:
             self.item.obj = original
@@ -280,9 +283,12 @@ class Execution:
     def _new_api(self) -> SimulatedApi:
         from pytest_llmperf.simulator.api import SimulatedApi
 
-        # The seed of a test is its own, so that the order of tests and xdist's distribution change nothing.
-        seed = random.Random(f"{self.run.settings.seed} {plain_nodeid(self.item.nodeid)}").getrandbits(32)
-        return SimulatedApi(self.run.profile, seed, self._now_ns)
+        return SimulatedApi(self.run.profile, self._seed, self._now_ns)
+
+    @property
+    def _seed(self) -> int:
+        """The seed of a test is its own, so that the order of tests and xdist's distribution change nothing."""
+        return random.Random(f"{self.run.settings.seed} {plain_nodeid(self.item.nodeid)}").getrandbits(32)
 
     @property
     def source(self) -> Source:
@@ -334,6 +340,17 @@ def _seen_by_unittest(item: pytest.Function, swapped: Callable[..., object]) -> 
         yield
     finally:
         delattr(case, item.name)
+
+
+@contextmanager
+def _same_random_numbers(seed: str) -> Iterator[None]:
+    """Python's own random numbers, by which the SDK jitters its back-off, are part of a simulated run's seed."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def _is_async(function: Any) -> bool:

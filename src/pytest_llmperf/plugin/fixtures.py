@@ -21,6 +21,10 @@ class LLMPerf:
         self._item = item
         self._outside: OpenRound | None = None
 
+    def __repr__(self) -> str:
+        """Without an address: it stands in texts of failing assertions, and so in reports that are compared."""
+        return f"<llmperf, round {self.round}>"
+
     @property
     def round(self) -> int:
         """Number of the running round among the judged ones, from 0; negative in a warm-up."""

@@ -195,6 +195,7 @@ def _merged(name: str, levels: Iterator[list[pytest.Mark]]) -> tuple[bool, list[
     """
     marked, groups = False, list[dict[str, Any]]()
     for level in levels:
+        beside: list[dict[str, Any]] = []
         for mark in level:
             if mark.name != name:
                 continue
@@ -203,8 +204,9 @@ def _merged(name: str, levels: Iterator[list[pytest.Mark]]) -> tuple[bool, list[
                 return marked, groups
             _check_names(mark)
             group = next((group for group in groups if _same_claim(name, group, mark.kwargs)), None)
-            if group is None:
+            if group is None or (any(group is one for one in beside) and _two_claims(group, mark.kwargs)):
                 groups.append(group := {})
+            beside.append(group)
             for key, value in mark.kwargs.items():
                 group.setdefault(key, _checked(name, key, value))
     return marked, groups
@@ -216,6 +218,12 @@ def _same_claim(name: str, group: Mapping[str, Any], arguments: Mapping[str, Any
         return False
     keys = ("metric", "statistic") if name == "claim" else ("metric",)
     return all(group.get(key) == arguments.get(key) or None in (group.get(key), arguments.get(key)) for key in keys)
+
+
+def _two_claims(group: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    """Whether two marks that stand side by side mean two metrics: one names its metric, the other leaves it open."""
+    limits = [set(marked) - {"metric", "quantile"} for marked in (group, arguments)]
+    return group.get("metric") != arguments.get("metric") and all(limits)
 
 
 def _check_names(mark: pytest.Mark) -> None:

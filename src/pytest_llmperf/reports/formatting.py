@@ -27,7 +27,7 @@ def subject(verdict: Verdict) -> str:
 
 def limit(verdict: Verdict) -> str:
     """The limit in its unit: `2340 ms`."""
-    return wording.quantity(verdict.bound, verdict.unit)
+    return wording.limit(verdict.bound, verdict.unit, slack=verdict.slack, direction=verdict.direction)
 
 
 def estimate(verdict: Verdict) -> str:

@@ -126,6 +126,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "claim": verdict.claim,
         "mark": verdict.mark,
+        "slack": verdict.slack,
         "arm": verdict.arm,
         "metric": verdict.metric,
         "statistic": verdict.statistic,

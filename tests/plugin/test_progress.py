@@ -1,0 +1,98 @@
+"""The live line while a test samples."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = """
+import time, pytest
+from talk import *
+
+@pytest.mark.llmperf(rounds=4, warmup=1)
+async def test_a():
+    print("said by the test")
+    await ask_async("output_tokens=1")
+
+@pytest.mark.llmperf(rounds=3, concurrency=3)
+def test_threads():
+    ask("output_tokens=1")
+"""
+SAVE, RESTORE, ERASE = "\x1b7", "\x1b8", "\x1b[K"
+
+
+def in_a_terminal(command: list[str], path: Path) -> str:
+    """All that a command writes to a terminal of its own."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(path)
+        os.environ.update(TERM="xterm", COLUMNS="120", LINES="40")
+        os.execv(command[0], command)
+    written = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not part:
+            break
+        written += part
+    os.close(master)
+    os.waitpid(pid, 0)
+    return written.decode()
+
+
+def screen(written: str) -> str:
+    """What is left on the screen: each text between save and restore stands until the end of its line is erased."""
+    left, line, column, saved = [], [], 0, 0
+    for part in re.split(r"(\x1b7|\x1b8|\x1b\[K|\x1b\[[0-9;?]*[a-zA-Z]|\r|\n)", written):
+        if part == SAVE:
+            saved = column
+        elif part == RESTORE:
+            column = saved
+        elif part == ERASE:
+            del line[column:]
+        elif part == "\r":
+            column = 0
+        elif part == "\n":
+            left.append("".join(line))
+            line, column = [], 0
+        elif not part.startswith("\x1b"):
+            line[column : column + len(part)] = part
+            column += len(part)
+    return "\n".join([*left, "".join(line)])
+
+
+@pytest.fixture(scope="module")
+def written(suite_apart):
+    """What a run in a terminal wrote."""
+    path = suite_apart(SOURCE, "--collect-only").path
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--llmperf-clock=realtime"]
+    return in_a_terminal(command, path)
+
+
+def test_something_is_shown_while_a_test_samples(written):
+    """The line tells rounds done and to come, the time, what was spent and the clock."""
+    assert re.search(r"1/5 rounds, \d+ s, about \d+ s left.*realtime time", written), written
+    assert written.count(SAVE) == written.count(RESTORE) > 3
+
+
+def test_nothing_of_it_is_left(written):
+    """On the final screen there is what a run without it would have written."""
+    left = screen(written)
+    assert " rounds, 0 s" not in left
+    assert "about" not in left
+    assert re.search(r"test_suite.py::test_a PASSED \(no claim, 4 rounds, simulated\) +\[ 50%\]\n", left), left
+    assert "said by the test" not in left
+
+
+def test_nothing_is_shown_where_there_is_no_terminal(suite):
+    """A log file has no trace of it."""
+    ran = suite(SOURCE, "-v")
+    assert "\x1b" not in ran.out
+    assert "/5 rounds" not in ran.out

@@ -817,3 +817,14 @@ def overlapping(random, n, concurrency):
         made.append(measurement(number, at=at, ttft=0.0, e2e=e2e, output_tokens=tokens))
         heapq.heappush(free, at + e2e)
     return made
+
+
+def test_throttled_attempts_of_one_call_are_alike():
+    """Thirty attempts that were refused in ten calls say less than thirty that were refused in thirty."""
+    together = [measurement(n, attempts=4, throttled=3) if n % 10 == 0 else measurement(n) for n in range(100)]
+    verdict = judge(series(together), Objective("throttle_rate", "rate", "<=", 0.15))
+    assert verdict.reason.startswith("30 of 130 attempts answered 429")
+    assert "attempts of one call are alike: 130 are worth" in verdict.reason
+    assert verdict.outcome is INCONCLUSIVE
+    alone = [measurement(n, attempts=1, throttled=1 if n % 13 < 3 else 0) for n in range(130)]
+    assert judge(series(alone), Objective("throttle_rate", "rate", "<=", 0.15)).outcome is FAILED

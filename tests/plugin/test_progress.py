@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,22 +26,16 @@ def test_threads():
 SAVE, RESTORE, ERASE = "\x1b7", "\x1b8", "\x1b[K"
 
 
-def in_a_terminal(command: list[str], path: Path) -> str:
+def in_a_terminal(args: list[str], cwd: Path, env: dict[str, str]) -> str:
     """All that a command writes to a terminal of its own."""
     pid, master = pty.fork()
     if pid == 0:
-        os.chdir(path)
-        os.environ.update(TERM="xterm", COLUMNS="120", LINES="40")
-        os.execv(command[0], command)
+        os.chdir(cwd)
+        os.execve(args[0], args, env | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"})
     written = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
-            break
-        if not part:
-            break
-        written += part
+    with suppress(OSError):  # Linux's way to say that the other end is closed
+        while part := os.read(master, 65536):
+            written += part
     os.close(master)
     os.waitpid(pid, 0)
     return written.decode()
@@ -68,12 +62,20 @@ def screen(written: str) -> str:
     return "\n".join([*left, "".join(line)])
 
 
+QUICK = """
+extends = "claude-opus-4"
+[workloads.mixed]
+ttft_p50_ms = 250
+ttft_p95_ms = 260
+"""
+
+
 @pytest.fixture(scope="module")
-def written(suite_apart):
+def written(laid_out):
     """What a run in a terminal wrote."""
-    path = suite_apart(SOURCE, "--collect-only").path
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--llmperf-clock=realtime"]
-    return in_a_terminal(command, path)
+    how = laid_out(SOURCE, "-v", "--llmperf-clock=realtime", "--llmperf-profile=quick.toml")
+    (how["cwd"] / "quick.toml").write_text(QUICK)
+    return in_a_terminal(**how)
 
 
 def test_something_is_shown_while_a_test_samples(written):

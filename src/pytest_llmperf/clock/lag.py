@@ -1,61 +1,89 @@
-"""How late the event loop runs its timers: the error bar of everything measured on it.
+"""How late the event loop comes to what happens: the error bar of everything measured on it.
 
-Rule: it measures real time only, keeps no loop alive and no more than a fixed number of readings. In virtual time, and
-on loops that are not asyncio's, it measures nothing.
+Rule: it measures real time only, keeps no loop alive and no more than a fixed number of stalls. In virtual time, and on
+loops that are not asyncio's, it measures nothing.
 
-After a stall the ticks that were due meanwhile count as well, each with the time it would have waited: that is how an
-event meets the loop that comes in at a random moment. Up to a millisecond of a reading can be epoll, which rounds up.
+While the loop runs callbacks it takes in nothing new, so it is watched where it asks what is new: at its selector.
+A stall is a turn that took long, from the selector's return to the next question. Should the selector itself return
+late, because the thread had to wait for a processor, the turn begins when it should have; for that to show there is
+always a timer. Nothing is woken often: a sampler that sees a stall of 5 ms costs a fifth to a half of what a single
+stream costs the SDK. Loops without a selector (uvloop's) are watched by their timers alone.
 """
 
 import asyncio
-import math
 import sys
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pytest_llmperf.clock.time_module import in_virtual_time
 
-__all__ = ["LoopLagSampler"]
+__all__ = ["LoopLag"]
 
-_AFTERMATH_NS = 20_000_000
-"""How long at least a stall is felt after its end, while the loop works off what has piled up."""
+_LONG_NS = 500_000
+"""From here on a turn is a stall: what is shorter never adds up to much, but there are thousands a second."""
+_LATE_NS = 2_000_000
+"""From here on a timer is late; epoll rounds up to a millisecond."""
+_TIMER_SECONDS = 0.05
+_TIMER_SECONDS_ALONE = 0.01
+_TURNS = 4
+"""How many turns of the loop can lie between some bytes and their reader.
+
+One during which they come, one in which the loop sees them, one in which the reader's task runs; and one more where
+the reader had not asked for them yet.
+"""
+_PAUSE_NS = 3_000_000
+"""A longer pause between two stalls shows that the loop had nothing left to do."""
 
 
-class LoopLagSampler:
-    """Readings of the lag of the running asyncio loop; use it as a context manager within a coroutine.
+class LoopLag:
+    """The stalls of the running asyncio loop; use it as a context manager within a coroutine, as often as you like.
 
     Args:
-        interval_seconds: Time between two readings.
-        capacity: Readings kept; the oldest go first.
+        capacity: Stalls kept; the oldest go first.
 
     Attributes:
-        lags: Pairs of when a tick was due (as `WallClock` tells it) and how late it came, both in nanoseconds.
+        stalls: When each began and ended (as `WallClock` tells it), in nanoseconds, in order.
     """
 
-    def __init__(self, interval_seconds: float = 0.005, capacity: int = 65_536) -> None:
-        self.lags: deque[tuple[int, int]] = deque(maxlen=capacity)
-        self._interval_ns = round(interval_seconds * 1e9)
+    def __init__(self, capacity: int = 65_536) -> None:
+        self.stalls: deque[tuple[int, int]] = deque(maxlen=capacity)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._unhook: Callable[[], None] | None = None
+        self._first_ns = self._last_ns = self._paused_ns = 0
+        self._began_ns = 0
+        """The turn that is under way."""
         self._due_ns = 0
-        self._longest_ns = 0
 
     def start(self) -> None:
         """Begins on the running loop; does nothing where there is none of asyncio's, or in virtual time."""
         self.stop()
-        self._loop = asyncio._get_running_loop()
-        if self._loop is not None:
-            self._arm(perf_counter_ns())
+        loop = asyncio._get_running_loop()
+        if loop is None or in_virtual_time():
+            return
+        now_ns = perf_counter_ns()
+        self._paused_ns += now_ns - self._last_ns if self._last_ns else 0
+        self._first_ns = self._first_ns or now_ns
+        self._began_ns = now_ns
+        self._loop = loop
+        self._unhook = self._hooked(getattr(loop, "_selector", None))
+        self._arm()
 
     def stop(self) -> None:
-        """Ends; the readings stay."""
+        """Ends; the stalls stay."""
+        if self._loop is None:
+            return
+        self._last_ns = perf_counter_ns()
+        if self._unhook is not None:
+            self._turn_ended(self._last_ns)
+            self._unhook()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop = None
+        self._timer = self._loop = self._unhook = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,70 +95,121 @@ class LoopLagSampler:
         self.stop()
 
     def quantile(self, level: float) -> float | None:
-        """The lag in seconds that this share of the readings does not exceed (nearest rank); None without readings.
+        """How many seconds something has to wait that comes at a random moment, in all but a share 1 − *level* of them.
+
+        At a moment x before the end of a stall the wait is x, so longer waits than x have Σ max(stall − x, 0) of the
+        time for themselves; that is solved for x.
 
         Args:
             level: In (0, 1].
+
+        Returns:
+            None when nothing was watched.
 
         Raises:
             ValueError: The level is outside.
         """
         if not 0 < level <= 1:
             raise ValueError(f"a quantile's level lies in (0, 1], not {level}")
-        ordered = sorted(lag for _, lag in self.lags)
-        return ordered[math.ceil(level * len(ordered)) - 1] / 1e9 if ordered else None
+        if not self._first_ns:
+            return None
+        since_ns = self.stalls[0][0] if self._forgets() else self._first_ns + self._paused_ns
+        left_ns = (1 - level) * (self._until_ns() - since_ns)
+        longest = total = 0.0
+        for count, length in enumerate(sorted((end - begin for begin, end in self.stalls), reverse=True), 1):
+            total += length
+            longest = max(longest, (total - left_ns) / count)
+        return longest / 1e9
 
     def around(self, at_ns: int) -> float | None:
-        """By how many seconds something that was noticed on the loop at *at_ns* may have come too late.
+        """By how many seconds something that was noticed on the loop at *at_ns* may have come too late, at the most.
 
-        Twice the longest stall that was not over and done with by then. Twice, because a timer waits for one turn of
-        the loop and a reader for two: one in which the loop sees the bytes, one in which the reader's task runs. A
-        stall is over and done with as long after its end as it lasted, or once a later tick came in time; but no
-        sooner than 20 ms after its end. Against a server that knew when it sent, this was at least the delay of 98 to
-        100 % of the reads (to 1 ms), with 1 to 100 streams and with loops that were blocked on purpose. The 99 %
-        quantile of all readings was so for 73 to 100 %, and is seconds where the loop was blocked between the reads.
+        That is since the fourth turn before, as far as the turns followed one another without a pause. Held against a
+        server that knows when it sent (`benchmarks/fidelity.py`) it is no less than the delay of 95 to 100 % of the
+        reads, to a millisecond, with 1 to 100 streams and with loops blocked on purpose, on processors that are free;
+        where the thread often waits for one, of 87 to 100 %. A quantile of the whole series is too little for a quarter
+        of the reads in a loop that is overrun, and far too much where it was blocked between two reads.
 
         Args:
             at_ns: A moment that has passed, as `WallClock` tells it.
 
         Returns:
-            None without a reading that is as old.
+            None when that moment was not watched, or its stalls are forgotten.
         """
-        if not self.lags or self.lags[0][0] > at_ns:
+        since_ns = self.stalls[0][0] if self._forgets() else self._first_ns
+        if not self._first_ns or not since_ns <= at_ns <= self._until_ns():
             return None
-        overdue_ns = 0 if self._timer is None else perf_counter_ns() - self._due_ns
-        oldest_ns = at_ns - 2 * max(_AFTERMATH_NS, self._longest_ns, overdue_ns)
-        longest = in_time_ns = 0
-        for due_ns, lag in self._backwards(at_ns, overdue_ns):
-            end_ns = due_ns + lag
-            if end_ns < in_time_ns or due_ns < oldest_ns:
+        earliest_ns = at_ns
+        for turns, (begin_ns, end_ns) in enumerate(self._backwards(at_ns)):
+            if turns == _TURNS or earliest_ns - end_ns > _PAUSE_NS:
                 break
-            if at_ns <= end_ns + max(lag, _AFTERMATH_NS):
-                longest = max(longest, lag)
-            elif lag < self._interval_ns:
-                in_time_ns = in_time_ns or end_ns
-        return 2 * longest / 1e9
+            earliest_ns = begin_ns
+        return (at_ns - earliest_ns) / 1e9
 
-    def _backwards(self, at_ns: int, overdue_ns: int) -> Iterator[tuple[int, int]]:
-        """The ticks that were due by a moment, latest first, with the one that has not come yet."""
-        if overdue_ns > 0 and self._due_ns <= at_ns:
-            yield self._due_ns, overdue_ns
-        for index in reversed(range(bisect_right(self.lags, (at_ns, sys.maxsize)))):
-            yield self.lags[index]
+    def _forgets(self) -> bool:
+        return len(self.stalls) == self.stalls.maxlen
 
-    def _arm(self, now_ns: int) -> None:
+    def _until_ns(self) -> int:
+        return self._last_ns if self._loop is None else perf_counter_ns()
+
+    def _backwards(self, at_ns: int) -> Iterator[tuple[int, int]]:
+        """The stalls that had begun at a moment, latest first; the turn that is under way is one by now, or not."""
+        begin_ns, least_ns = (self._due_ns, _LATE_NS) if self._unhook is None else (self._began_ns, _LONG_NS)
+        if self._loop is not None and at_ns - begin_ns > least_ns:
+            yield begin_ns, at_ns
+        for index in reversed(range(bisect_right(self.stalls, (at_ns, sys.maxsize)))):
+            yield self.stalls[index]
+
+    # --- at the selector ---
+
+    def _hooked(self, selector: Any) -> Callable[[], None] | None:
+        """Watch a selector's `select`; what takes it back, or None where there is nothing to watch."""
+        try:
+            ask = selector.select
+            before = vars(selector).get("select")
+
+            def select(timeout: float | None = None) -> Any:
+                asked_ns = perf_counter_ns()
+                self._turn_ended(asked_ns)
+                events = ask(timeout)
+                self._turn_began(asked_ns, timeout)
+                return events
+
+            selector.select = select
+        except (AttributeError, TypeError):
+            return None
+
+        def unhook() -> None:
+            if vars(selector).get("select") is not select:
+                return  # another watches through it: it goes on passing everything through
+            if before is None:
+                del selector.select
+            else:
+                selector.select = before
+
+        return unhook
+
+    def _turn_ended(self, now_ns: int) -> None:
+        if now_ns - self._began_ns > _LONG_NS and self._loop is not None and not in_virtual_time():
+            self.stalls.append((self._began_ns, now_ns))
+
+    def _turn_began(self, asked_ns: int, timeout: float | None) -> None:
+        now_ns = self._began_ns = perf_counter_ns()
+        if timeout and timeout > 0:
+            due_ns = asked_ns + round(timeout * 1e9)
+            if now_ns - due_ns > _LATE_NS:
+                self._began_ns = due_ns
+
+    # --- by a timer ---
+
+    def _arm(self) -> None:
         if self._loop is not None and not in_virtual_time():
-            self._due_ns = now_ns + self._interval_ns
-            self._timer = self._loop.call_later(self._interval_ns / 1e9, self._tick)
+            seconds = _TIMER_SECONDS if self._unhook is not None else _TIMER_SECONDS_ALONE
+            self._due_ns = perf_counter_ns() + round(seconds * 1e9)
+            self._timer = self._loop.call_later(seconds, self._tick)
 
     def _tick(self) -> None:
         now_ns = perf_counter_ns()
-        if not in_virtual_time():
-            oldest_kept = now_ns - self._interval_ns * (self.lags.maxlen or 1)
-            due_ns = max(self._due_ns, oldest_kept)
-            self._longest_ns = max(self._longest_ns, now_ns - due_ns)
-            self.lags.append((due_ns, max(0, now_ns - due_ns)))
-            self.lags.extend(
-                (late, now_ns - late) for late in range(due_ns + self._interval_ns, now_ns, self._interval_ns)
-            )
-        self._arm(now_ns)
+        if self._unhook is None and now_ns - self._due_ns > _LATE_NS and not in_virtual_time():
+            self.stalls.append((self._due_ns, now_ns))
+        self._arm()

@@ -13,6 +13,7 @@ for a pass and as good for a fail; and a verdict that the client's own lateness 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmperf.core import wording
@@ -33,7 +34,7 @@ from pytest_llmperf.core.observations import (
     total_tokens,
     was_cut,
 )
-from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.series import Measurement, Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.core.watch import Watch, first_rounds, watched
 from pytest_llmperf.statistics import means, quantiles
@@ -86,7 +87,7 @@ def _finding(series: Series, objective: Objective) -> Finding:
         if (watch := _plan_of(series, objective)) is None:
             return _rate(series, objective)
         upto = first_rounds(series, watch.at or len(watch.flags), watch.per_round)
-        return _by_plan(_rate(upto, objective, _needs_by_plan(watch)), watch)
+        return _by_plan(_rate(upto, objective, _needs_by_plan(watch)), watch, series)
     if objective.metric in TOTALS:
         return _throughput(series, objective)
     if objective.metric == "cost" and objective.statistic == "per_mtok":
@@ -102,7 +103,7 @@ def _observed(series: Series, objective: Objective, error: float) -> Finding:
         upto = first_rounds(series, watch.at or len(watch.flags), watch.per_round)
         observations = shifted(upto, observe(upto, objective.metric), error)
         if observations.present:
-            return _by_plan(_decide(observations, objective, _needs_by_plan(watch)), watch)
+            return _by_plan(_decide(observations, objective, _needs_by_plan(watch)), watch, series)
     return _decide(shifted(series, observe(series, objective.metric), error), objective)
 
 
@@ -141,13 +142,16 @@ class _Share:
     tolerated: float
     tolerated_with_slack: float
     missing: int = 0
+    worth: float = 1.0
+    """How many independent observations one of them is worth, where several belong to one call."""
 
     def p_values(self, n: int) -> PValues:
         """The exact tests, or what they would be at another *n*, were the shares to stay as they were seen."""
-        to_pass, to_fail = (min(bad * n / self.n, n) for bad in (self.bad_with_slack + self.missing, self.bad))
+        size = n * self.worth
+        to_pass, to_fail = (min(bad * size / self.n, size) for bad in (self.bad_with_slack + self.missing, self.bad))
         return PValues(
-            quantiles.binomial_p_values(to_pass, n, self.tolerated_with_slack).p_pass,
-            quantiles.binomial_p_values(to_fail, n, self.tolerated).p_fail,
+            quantiles.binomial_p_values(to_pass, size, self.tolerated_with_slack).p_pass,
+            quantiles.binomial_p_values(to_fail, size, self.tolerated).p_fail,
         )
 
 
@@ -253,16 +257,33 @@ def _rate(series: Series, objective: Objective, needs: str = "") -> Finding:
         round(min(max(limit if upper else 1 - limit, 0.0), 1.0), 12)
         for limit in (objective.bound, objective.relaxed_bound)
     )
-    share = _Share(noun, n, bad, bad, tolerated, with_slack, unknown)
+    worth = _worth_of_an_attempt(calls) if noun == "attempt" else 1.0
+    share = _Share(noun, n, bad, bad, tolerated, with_slack, unknown, worth)
     outcome = shown(share.p_values(n), objective.alpha)
     reason = f"{hits} of {wording.count(n, noun)} {seen}"
     if upper:
         reason += f"; {needs or _needs(share, objective.alpha)}"
+    if worth < 1:
+        reason += f"; attempts of one call are alike: {n} are worth {wording.quantity(n * worth, '')} independent ones"
     if unknown:
         reason += f"; {unknown} more {'was' if unknown == 1 else 'were'} cut by an interruption"
     estimate = quantiles.rate_estimate(hits, n - unknown, objective.confidence)
     remedy = _remedy(share, objective.alpha) if outcome is Outcome.INCONCLUSIVE else ""
     return Finding(outcome, estimate, reason, EXACT_RATE, n, unknown, remedy)
+
+
+def _worth_of_an_attempt(calls: Sequence[Measurement]) -> float:
+    """What one attempt is worth, 0 to 1: the variance of independent ones over theirs (Korn & Graubard 1998).
+
+    The share of attempts answered 429 is a ratio of totals over calls, whose variance is that of its residuals.
+    """
+    attempts, hits, n = sum(m.attempts for m in calls), sum(m.throttled for m in calls), len(calls)
+    if not 0 < hits < attempts or n < 2:
+        return 1.0
+    share = hits / attempts
+    residuals = sum((m.throttled - share * m.attempts) ** 2 for m in calls)
+    variance = n / (n - 1) * residuals / attempts**2
+    return min(1.0, share * (1 - share) / variance / attempts) if variance else 1.0
 
 
 # --- early stopping --------------------------------------------------------------------------------------------------
@@ -291,12 +312,13 @@ def _needs_by_plan(watch: Watch) -> str:
     return f"{passing}, {failing}"
 
 
-def _by_plan(finding: Finding, watch: Watch) -> Finding:
+def _by_plan(finding: Finding, watch: Watch, series: Series) -> Finding:
     """The finding on the rounds up to the one that settled it, with the plan's answer."""
     assert watch.to_pass is not None
     budget = watch.to_pass.budget
     reason = finding.reason
-    if watch.settled == "futile" and watch.at < budget:
+    ended_by_plan = not series.ended_by and len(series.judged_rounds) < series.budget
+    if watch.futile and not watch.settled and ended_by_plan:
         reason += f"; that a verdict comes within {budget} has become improbable, so sampling was ended"
     if watch.likeness is not None:
         alike, worth = wording.quantity(watch.likeness.lag1, ""), wording.quantity(watch.likeness.n_eff, "")
@@ -305,6 +327,8 @@ def _by_plan(finding: Finding, watch: Watch) -> Finding:
         )
     decided = watch.outcome is not Outcome.INCONCLUSIVE
     remedy = "" if decided else finding.remedy or "raise rounds, or allow slack"
+    if series.ended_by and not decided:
+        remedy = "raise the cap that ended sampling"
     return replace(finding, outcome=watch.outcome, reason=reason, method=f"{PLANNED} {budget}", remedy=remedy)
 
 

@@ -5,6 +5,10 @@ may be decided after any round, and the two error probabilities hold all the sam
 stop; the judge watches the finished series again, round by round, and so comes to the same answer. What comes after the
 round that decided a claim does not change it.
 
+A claim is looked at when a round ends, never inside one: looking less often only lowers the error probabilities. That a
+verdict has become improbable ends sampling when no other claim needs more, but settles nothing: should sampling go on,
+the claim goes on too.
+
 An early stop counts only while neighbouring values do not resemble each other more than by chance. Once they do, the
 whole budget is used, and the claim is decided by the number of independent values it is worth.
 """
@@ -28,11 +32,12 @@ from pytest_llmperf.statistics.estimate import PValues
 from pytest_llmperf.statistics.sequential import FUTILITY, SpendingPlan, spending_plan
 
 FAIL_FLOOR = 20
-"""No fail is given before this many observations: one hiccup of a provider should not decide a run."""
+"""No fail is given before this many observations, unless the budget is smaller: one hiccup of a provider should not
+decide a run."""
 LARGEST_BUDGET = 10_000
 """Observations up to which a plan is worked out; its cost grows with their square (3 s at this size)."""
 
-Settled = Literal["", "passed", "failed", "futile", "spent"]
+Settled = Literal["", "passed", "failed", "spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Watch:
     settled: Settled = ""
     at: int = 0
     """Observations after which it was settled."""
+    futile: bool = False
+    """Whether a verdict within the budget has become improbable."""
     watchable: bool = True
     """Whether the claim has a plan; one that has none never ends sampling early, and is judged at its end."""
     likeness: Dependence | None = None
@@ -65,6 +72,7 @@ class Watch:
     to_fail: SpendingPlan | None = None
     per_round: int = 0
     """Observations that each round brings."""
+    _metric: str = ""
     _bad: int = 0
     _bad_with_slack: int = 0
 
@@ -72,53 +80,53 @@ class Watch:
         """Take the next round, given as a series of its own."""
         if self.settled or not self.watchable:
             return
-        try:
-            flags = list(_flags(one, self.objective, self.error))
-        except UsageError:  # the claim does not say which metric it means: the judge will tell
-            self.watchable = False
-            return
+        flags = self._flags(one)
         if self.to_pass is None:
             self._begin(len(flags))
-        if len(flags) != self.per_round or not flags:
-            self.watchable = False  # a plan needs to know how many observations there will be
+        # A plan needs to know how many observations there will be.
+        self.watchable = self.to_pass is not None and len(flags) == self.per_round
+        if not self.watchable:
             return
-        for flag in flags:
-            self._add(flag)
+        self.flags += flags
+        self._bad += sum(flag.bad for flag in flags)
+        self._bad_with_slack += sum(flag.bad_with_slack for flag in flags)
+        self._decide()
+
+    def _flags(self, one: Series) -> list[Flag]:
+        """The round's observations; none when it does not have the metric that the rounds before it had."""
+        try:
+            metric = resolved_metric(self.objective.metric, one)
+        except UsageError:  # the claim does not say which metric it means: the judge will tell
+            return []
+        self._metric = self._metric or metric
+        return list(_flags(one, self.objective, metric, self.error)) if metric == self._metric else []
 
     def _begin(self, per_round: int) -> None:
         self.per_round, budget = per_round, per_round * self.rounds
         tolerated, relaxed = _tolerated(self.objective)
         usable = 0 < budget <= LARGEST_BUDGET and all(0 < share < 1 for share in (tolerated, relaxed))
-        self.watchable = usable and self.objective.alpha < 0.5
-        if self.watchable:
+        if usable and self.objective.alpha < 0.5:
             self.to_pass, self.to_fail = (
-                spending_plan(share, self.objective.alpha, budget, fail_floor=FAIL_FLOOR, futility=FUTILITY)
+                spending_plan(
+                    share, self.objective.alpha, budget, fail_floor=min(FAIL_FLOOR, budget), futility=FUTILITY
+                )
                 for share in (relaxed, tolerated)
             )
-
-    def _add(self, flag: Flag) -> None:
-        self.flags.append(flag)
-        self._bad += flag.bad
-        self._bad_with_slack += flag.bad_with_slack
-        if not self.settled:
-            self._decide()
 
     def _decide(self) -> None:
         assert self.to_pass is not None
         assert self.to_fail is not None
-        n = len(self.flags)
+        n, last = len(self.flags), len(self.flags) >= self.to_pass.budget
         step: Settled = ""
         if self.to_pass.passes(self._bad_with_slack, n):
             step = "passed"
         elif self.to_fail.fails(self._bad, n):
             step = "failed"
-        elif self.to_pass.is_futile(self._bad_with_slack, n) and self.to_fail.is_futile(self._bad, n):
-            step = "futile"
-        last = n >= self.to_pass.budget
+        self.futile = self.to_pass.is_futile(self._bad_with_slack, n) and self.to_fail.is_futile(self._bad, n)
+        if self.likeness is None and step and (likeness := self._likeness()).flagged:
+            self.likeness = likeness
         if self.likeness is not None:
-            step = self._decided_by_worth() if last else ""
-        elif step and not last and (likeness := self._likeness()).flagged:
-            self.likeness, step = likeness, ""
+            step, self.futile = (self._decided_by_worth() if last else ""), False
         if step or last:
             self.settled, self.at = step or "spent", n
 
@@ -143,8 +151,8 @@ class Watch:
 
     @property
     def done(self) -> bool:
-        """Whether more rounds could not change the answer."""
-        return bool(self.settled)
+        """Whether it needs no more rounds."""
+        return bool(self.settled) or self.futile
 
 
 def watched(series: Series, objective: Objective, error: float = 0.0) -> Watch:
@@ -180,12 +188,11 @@ def first_rounds(series: Series, observations: int, per_round: int) -> Series:
     return replace(series, rounds=kept, measurements=tuple(m for m in series.measurements if m.round in numbers))
 
 
-def _flags(one: Series, objective: Objective, error: float) -> Iterator[Flag]:
+def _flags(one: Series, objective: Objective, metric: str, error: float) -> Iterator[Flag]:
     """The observations of one round; an absent one is bad for a pass and good for a fail."""
-    if objective.metric == "error_rate":
+    if metric == "error_rate":
         yield from (_error(measurement, one, objective) for measurement in one.judged)
-    elif objective.level is not None and objective.metric != "event_gap":
-        metric = resolved_metric(objective.metric, one)
+    elif objective.level is not None and metric != "event_gap":
         for value in shifted(one, observe(one, metric), error).values:
             if value is None:
                 yield Flag(bad=False, bad_with_slack=True, value=float("inf"))

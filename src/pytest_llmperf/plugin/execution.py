@@ -30,7 +30,7 @@ from pytest_llmperf.plugin.session import Run, plain_nodeid
 if TYPE_CHECKING:
     from pytest_llmperf.capture import Recorder, Substitute
     from pytest_llmperf.clock import Clock
-    from pytest_llmperf.clock.lag import LoopLagSampler
+    from pytest_llmperf.clock.lag import LoopLag
     from pytest_llmperf.clock.virtual import VirtualClock
     from pytest_llmperf.runner.loop import Sampling
     from pytest_llmperf.runner.stopping import EarlyStop
@@ -72,7 +72,7 @@ class Execution:
     scenario: Scenario
     run: Run
     sampling: Sampling = field(init=False)
-    lag: LoopLagSampler | None = None
+    lag: LoopLag | None = None
     entered: int = 0
     """How often the swapped body was called."""
     escaped: BaseException | None = None
@@ -226,7 +226,7 @@ class Execution:
 
     @contextmanager
     def _async_time(self) -> Iterator[None]:
-        """Virtual time on the running loop, or a sampler of its lateness in real time."""
+        """Virtual time on the running loop, or a watch on its lateness in real time."""
         from pytest_llmperf.clock import virtual
 
         if self.sampling.dispatched == 0:
@@ -236,9 +236,9 @@ class Execution:
             if isinstance(clock, virtual.VirtualClock):
                 stack.enter_context(virtual.enter_loop(clock))
             elif clock.name == "realtime" and _on_asyncio():
-                from pytest_llmperf.clock.lag import LoopLagSampler
+                from pytest_llmperf.clock.lag import LoopLag
 
-                self.lag = self.lag or LoopLagSampler()  # one for all loops, where each round has its own
+                self.lag = self.lag or LoopLag()  # one for all loops, where each round has its own
                 self.sampling.lateness = stack.enter_context(self.lag).around
             yield
 

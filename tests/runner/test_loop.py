@@ -1,0 +1,316 @@
+"""The closed loop, and what it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import anyio
+import httpx2
+import pytest
+
+from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.runner.budget import Budget
+from pytest_llmperf.runner.stopping import EarlyStop
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def run_on(request):
+    """A function that runs a coroutine function on an event loop of each kind."""
+
+    def run(main):
+        return anyio.run(main, backend=request.param)
+
+    return run
+
+
+def finished(sampling):
+    """What was gathered."""
+    return sampling.series("scenario", Source.SIMULATED)
+
+
+def test_rounds_are_run_one_after_the_other(sampling, wire):
+    """Warm-ups first, each round with the times of the scenario's clock and its own calls."""
+    one = sampling(rounds=3, warmup=1)
+    one.run(wire.ask)
+    series = finished(one)
+    assert [(each.number, each.warmup, each.started, each.ended) for each in series.rounds] == [
+        (0, True, 0.0, 1.0),
+        (1, False, 1.0, 2.0),
+        (2, False, 2.0, 3.0),
+        (3, False, 3.0, 4.0),
+    ]
+    assert [(each.round, each.dispatched, each.values["e2e"]) for each in series.judged] == [
+        (1, 1.0, 1.0),
+        (2, 2.0, 1.0),
+        (3, 3.0, 1.0),
+    ]
+    assert (series.clock, series.unattributed, series.ended_by, one.over) == ("manual", 0, "", True)
+
+
+def test_coroutines_are_run_in_the_loop_that_is_there(sampling, wire, run_on):
+    """The same for a coroutine function, on asyncio and on trio."""
+    one = sampling(rounds=3, warmup=1)
+    run_on(lambda: one.run_async(wire.ask_async))
+    assert [(each.round, each.dispatched) for each in finished(one).judged] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+
+
+def test_rounds_can_be_run_from_outside(sampling, wire, run_on):
+    """One at a time, they are the same rounds."""
+    one = sampling(rounds=2, warmup=1)
+    one.run_one(wire.ask)
+    run_on(lambda: one.run_one_async(wire.ask_async))
+    assert not one.over
+    one.run_one(wire.ask)
+    one.run_one(wire.ask)
+    assert [(each.number, each.warmup) for each in finished(one).rounds] == [(0, True), (1, False), (2, False)]
+    assert wire.sent == 3
+
+
+def test_threads_share_the_rounds(sampling, wire):
+    """As many bodies run at once as asked and no more, and each round is run once; warm-ups are run alone."""
+    one = sampling(rounds=9, warmup=2, concurrency=3)
+    running, most, lock, barrier = [0], [0], threading.Lock(), threading.Barrier(3, timeout=20)
+
+    def body():
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        if not one.current.warmup:
+            barrier.wait()
+        with lock:
+            wire.ask()
+            running[0] -= 1
+
+    one.run(body)
+    assert (most[0], wire.sent) == (3, 11)
+    assert sorted(each.round for each in finished(one).judged) == list(range(2, 11))
+
+
+def test_tasks_share_the_rounds(sampling, wire, run_on):
+    """The same in one event loop."""
+    one = sampling(rounds=9, warmup=1, concurrency=3)
+    running, most = [0], [0]
+
+    async def body():
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await anyio.sleep(0)
+        await wire.ask_async()
+        running[0] -= 1
+
+    run_on(lambda: one.run_async(body))
+    assert (most[0], wire.sent, len(finished(one).judged)) == (3, 10, 9)
+
+
+def test_the_first_error_of_its_own_ends_everything(sampling, wire):
+    """It comes out as it was, with a note of its round; its calls are kept, and no further round begins."""
+    one = sampling(rounds=20, warmup=2)
+
+    def body():
+        wire.ask()
+        if wire.sent == 5:
+            raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong") as raised:
+        one.run(body)
+    assert raised.value.__notes__ == ["llmperf: in round 3 of 20"]
+    assert (one.raised, one.raised_in, wire.sent) == (raised.value, "round 3 of 20", 5)
+    assert finished(one).rounds[-1].failure == "ValueError: wrong"
+    assert one.over
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_an_error_in_threads_stops_them_all(sampling, wire, concurrency):
+    """The first error in time comes out, and the other threads take no further round."""
+    one = sampling(rounds=100, warmup=0, concurrency=concurrency)
+
+    def body():
+        if one.current.number == 4:
+            raise ValueError("wrong")
+        if one.current.number < 10:
+            wire.ask()
+
+    with pytest.raises(ValueError, match="wrong"):
+        one.run(body)
+    assert one.dispatched < 100
+
+
+def test_an_error_in_a_task_cancels_the_others(sampling, wire, run_on):
+    """Rounds that were cut short are kept as interrupted, and not judged."""
+    one = sampling(rounds=9, warmup=0, concurrency=3)
+
+    async def body():
+        await wire.ask_async()
+        if one.current.number == 1:
+            raise ValueError("wrong")
+        await anyio.sleep(60)
+
+    with pytest.raises(ValueError, match="wrong"):
+        run_on(lambda: one.run_async(body))
+    ended = {each.number: each.ended is not None for each in finished(one).rounds}
+    assert ended == {0: False, 1: True, 2: False} or ended == {0: False, 1: True}
+    assert one.raised_in == "round 2 of 9"
+
+
+def test_a_failed_call_is_an_observation(sampling, wire):
+    """A body that a failed call brought down has been measured; the next round is run."""
+    one = sampling(rounds=2, warmup=0)
+    wire.status = 529
+    one.run(wire.ask)
+    series = finished(one)
+    assert [each.failure for each in series.judged] == ["overloaded_error: Overloaded"] * 2
+    assert all("HTTPStatusError" in each.failure for each in series.rounds)
+
+
+def test_an_invalid_request_is_not(sampling, wire):
+    """It ends the sampling, unless errors are claimed."""
+    wire.status = 400
+    with pytest.raises(httpx2.HTTPStatusError):
+        sampling(rounds=2, warmup=0).run(wire.ask)
+    sampling(rounds=2, warmup=0, errors_claimed=True).run(wire.ask)
+
+
+def test_a_cap_ends_the_sampling(sampling, wire):
+    """The call beyond it is not sent, its round is not judged, and nothing comes out."""
+    one = sampling(rounds=9, warmup=1, budgets=(Budget(max_calls=8, label="run: "),))
+
+    def body():
+        for _ in range(3):
+            wire.ask()
+
+    one.run(body)
+    series = finished(one)
+    assert (wire.sent, len(series.judged), series.ended_by) == (8, 3, "run: max_calls of 8 reached")
+    assert series.rounds[-1].ended is None
+
+
+def test_a_cap_that_stops_the_last_round_is_told(sampling, wire):
+    """Also where no further round would have asked."""
+    one = sampling(rounds=1, warmup=0, budgets=(Budget(max_calls=1),))
+    one.run(lambda: (wire.ask(), wire.ask()))
+    assert finished(one).ended_by == "max_calls of 1 reached"
+
+
+def test_dollars_count_within_a_round(sampling, wire):
+    """What the calls of a round cost counts before the next one of the same round leaves."""
+    budget = Budget(max_usd=0.025)
+    one = sampling(rounds=1, warmup=0, budgets=(budget,))
+    one.run(lambda: [wire.ask() for _ in range(9)])
+    assert (wire.sent, round(budget.usd, 6)) == (3, 0.03)
+
+
+def test_dollars_count_once(sampling, wire):
+    """A call that was counted while its round ran is not counted again at its end."""
+    budget = Budget(max_usd=9)
+    one = sampling(rounds=2, warmup=1, budgets=(budget,))
+    one.run(lambda: [wire.ask() for _ in range(2)])
+    assert round(budget.usd, 6) == 0.06
+
+
+def test_what_becomes_of_a_refused_round_is_the_caps_doing(sampling, wire):
+    """A body that stumbles over the missing answer does not fail, and its round is not judged."""
+    one = sampling(rounds=9, warmup=0, budgets=(Budget(max_calls=1),))
+
+    def body():
+        answer = None
+        try:
+            answer = wire.ask()
+        except BaseException:  # noqa: BLE001, S110 - as a careless body does
+            pass
+        assert answer is not None
+
+    one.run(body)
+    assert (one.raised, len(finished(one).judged)) == (None, 1)
+
+
+def test_ctrl_c_in_threads_lets_nobody_begin_again(sampling):
+    """Rounds under way come to their end, and the interruption comes out."""
+    one = sampling(rounds=50, warmup=0, concurrency=2)
+
+    def body():
+        if one.dispatched > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run(body)
+    assert one.dispatched < 50
+
+
+def test_the_current_round_is_that_of_the_running_code(sampling):
+    """In threads that a round started, and for an old worker while one round runs alone; outside there is none."""
+    one = sampling(rounds=2, warmup=0)
+    found, done, wanted = [], threading.Event(), threading.Event()
+
+    def worker():
+        wanted.wait(20)
+        found.append(one.current.number)
+        done.set()
+
+    old = threading.Thread(target=worker)
+    old.start()
+
+    def body():
+        thread = threading.Thread(target=lambda: found.append(one.current.number))
+        thread.start()
+        thread.join()
+        if one.current.number == 1:
+            wanted.set()
+            done.wait(20)
+
+    assert one.current is None
+    one.run(body)
+    old.join()
+    assert (found, one.current) == ([0, 1, 1], None)
+
+
+def test_somebody_hears_of_every_round(sampling, wire):
+    """The callback comes after each round, warm-ups included, and sees what was gathered."""
+    heard = []
+    one = sampling(rounds=2, warmup=1, on_round=lambda it: heard.append(len(it.rounds)))
+    one.run(wire.ask)
+    assert heard == [1, 2, 3]
+
+
+def test_calls_stand_in_the_order_they_were_sent(sampling, wire, run_on):
+    """However rounds overtake each other, the series is in dispatch order."""
+    one = sampling(rounds=4, warmup=0, concurrency=2)
+
+    async def body():
+        number = one.current.number
+        await anyio.sleep(0.02 if number == 0 else 0)
+        await wire.ask_async()
+
+    run_on(lambda: one.run_async(body))
+    series = finished(one)
+    assert [each.number for each in series.rounds] == [0, 1, 2, 3]
+    dispatched = [each.dispatched for each in series.measurements]
+    assert dispatched == sorted(dispatched)
+    assert series.measurements[0].round == 1
+
+
+def test_settled_claims_end_the_sampling(sampling, wire):
+    """When no claim needs more rounds none is begun; how the series was stopped is kept with it."""
+    claim = Objective("e2e", "p50", "<=", 5.0)
+    one = sampling(rounds=100, warmup=1, stopping=EarlyStop([claim], 100, first=1))
+    one.run(wire.ask)
+    series = finished(one)
+    assert one.settled
+    assert 5 <= len(series.judged) < 100
+    assert (series.stop, series.budget, series.ended_by) == ("early", 100, "")
+
+
+def test_cancellation_is_not_swallowed(sampling):
+    """A task that is cancelled while it samples is cancelled, and the round is interrupted."""
+    one = sampling(rounds=9, warmup=0)
+
+    async def main():
+        task = asyncio.ensure_future(one.run_async(lambda: asyncio.sleep(60)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert [each.ended for each in finished(one).rounds] == [None]

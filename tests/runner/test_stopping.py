@@ -1,0 +1,48 @@
+"""Ends sampling once every claim is settled."""
+
+from __future__ import annotations
+
+from factories import measurement, rounds, series
+from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.runner.stopping import EarlyStop
+
+QUICK = Objective("e2e", "p50", "<=", 20.0)
+SLOW = Objective("e2e", "p99", "<=", 20.0)
+
+
+def one(number, e2e=11.0):
+    """A judged round of one call."""
+    return series([measurement(number, e2e=e2e)], rounds_=(rounds(number + 1)[number],))
+
+
+def test_a_test_without_a_claim_runs_all_rounds():
+    """Nothing is ever settled where nothing is claimed."""
+    stop = EarlyStop([], 100, first=0)
+    stop.round_ended(0, one(0))
+    assert not stop.settled
+
+
+def test_rounds_count_in_the_order_they_were_sent():
+    """Answers that come early wait for those sent before them: stopping on the fast ones would favour them."""
+    stop = EarlyStop([QUICK], 100, first=0)
+    for number in range(1, 60):
+        stop.round_ended(number, one(number))
+    assert not stop.settled
+    stop.round_ended(0, one(0))
+    assert stop.settled
+
+
+def test_all_claims_must_be_settled():
+    """The claim that needs most rounds decides when to stop."""
+    stop = EarlyStop([QUICK, SLOW], 1000, first=0)
+    for number in range(60):
+        stop.round_ended(number, one(number))
+    assert not stop.settled
+
+
+def test_warm_ups_do_not_count():
+    """Numbers begin at the first judged round."""
+    stop = EarlyStop([QUICK], 100, first=3)
+    for number in range(3, 60):
+        stop.round_ended(number, one(number))
+    assert stop.settled

@@ -20,6 +20,8 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
     """
     errors: list[str] = []
     for item in items:
+        if not isinstance(item, pytest.Function):
+            continue  # a doctest under a module's mark, say
         try:
             scenario = _scenario(item, run)
         except (ValueError, LLMPerfError) as error:

@@ -301,6 +301,11 @@ def call(item: pytest.Item, scenario: Scenario, run: Run) -> Generator[None, obj
     from pytest_llmperf.plugin import conclusion
 
     try:
+        if scenario.plan.off:
+            assert isinstance(item, pytest.Function)
+            with Execution(item, scenario, run).active():
+                yield
+            return
         if reason := refusal(item):
             raise UsageError(f"llmperf cannot repeat this test: {reason}. Use one or the other")
         assert isinstance(item, pytest.Function)

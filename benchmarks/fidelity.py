@@ -1,6 +1,6 @@
 """How true the measured times are, and what measuring costs: the real SDK against a server whose truth is known.
 
-    python benchmarks/fidelity.py [--streams 1 10 50 100] [--turns 6] [--cost-turns 12]
+    python benchmarks/fidelity.py [--streams 1 10 50 100] [--turns 6] [--cost-turns 16]
 
 Streams of 64 deltas, the first 50 ms after the request and then one each 10 ms, from `truth_server.py` in a process of
 its own; starts are staggered, and every connection has made a call before. Three blocks take turns in one process:
@@ -11,12 +11,12 @@ its own; starts are staggered, and every connection has made a call before. Thre
 
 The error is what is reported minus what the server knows: from its receipt of the request's last byte to its emission
 of the first (TTFT) or last (E2E) delta. Ours are of the watched blocks, the SDK's of the bare ones. Each call also says
-how late the client may have come to it: how often that covers its error is shown, beside how often the p99 of the loop's
-lag would, which is one number for all. The last level has a loop that is blocked on purpose.
+how late the client may have come to it: how often that covers its error is shown, beside how often the p99 of the
+loop's lag would, which is one number for all. The last level has a loop that is blocked on purpose.
 
-On a shared machine the client often has to wait for a processor, and no code here is to blame for that: every turn tells
-how long it waited (Linux), the half of the turns that waited least is shown, and the waiting beside it. Nothing is
-asserted, and the exit code is 0.
+On a shared machine the client often has to wait for a processor, and no code here is to blame for that: every turn
+tells how long it waited (Linux), the half of the turns that waited least is shown, and the waiting beside it. Nothing
+is asserted, and the exit code is 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -251,8 +251,8 @@ def print_cpu(blocks: dict[str, list[Block]]) -> None:
     }
     line(
         "CPU of a call",
-        f"SDK {ms(own).strip()} ms; observed {added['observed']:+.1%}, watched {added['watched']:+.1%}; of that, decoding "
-        f"and measuring {decoding / own:.1%}",
+        f"SDK {ms(own).strip()} ms; observed {added['observed']:+.1%}, watched {added['watched']:+.1%}; of that, "
+        f"decoding and measuring {decoding / own:.1%}",
     )
 
 
@@ -285,26 +285,34 @@ async def cost(client: Client, count: int) -> None:
     """CPU of a request and of a chunk: the line through short and long answers, with and without observing."""
     short, long = (Workload(4, calls=6, deltas=deltas, ttft_us=5_000, gap_us=2_000) for deltas in (4, 64))
     taken = await turns(client, ("bare", "observed"), [short, long], count)
-    per_call: Callable[[Block], float] = lambda block: (block.cpu - block.decoding) / block.calls  # noqa: E731
-    rows = {
-        arm: [(per_call(turn[arm, short]), per_call(turn[arm, long])) for turn in taken] for arm in ("bare", "observed")
-    }
-    chunk = {arm: [(b - a) / (long.deltas - short.deltas) for a, b in pairs] for arm, pairs in rows.items()}
-    request = {
-        arm: [a - short.deltas * one for (a, _), one in zip(pairs, chunk[arm], strict=True)]
-        for arm, pairs in rows.items()
-    }
-    decoding = statistics.median(turn["observed", long].decoding / turn["observed", long].calls for turn in taken)
-    print(f"\nCPU, 4 streams, an event each 2 ms, {count} pairs of blocks; load {os.getloadavg()[0]:.1f}")
-    for name, found in (("a request", request), ("a chunk", chunk)):
-        own = statistics.median(found["bare"])
-        added = statistics.median(b - a for a, b in zip(found["bare"], found["observed"], strict=True))
-        print(f"  {name:12} SDK {own * 1e6:8.1f} µs, observing {added * 1e6:+7.1f} µs ({added / own:+.1%})")
-    whole = [b / a - 1 for (_, a), (_, b) in zip(rows["bare"], rows["observed"], strict=True)]
-    print(
-        f"  {'a call':12} of {long.deltas} deltas: {statistics.median(whole):+.1%} while it runs (target {TARGET_CPU:+.0%}), "
-        f"and {decoding * 1e6:.0f} µs to decode and measure it afterwards"
-    )
+    own, added = {}, {}
+    for shape in (short, long):
+        bare = [running_cpu(turn["bare", shape]) for turn in taken]
+        observed = [running_cpu(turn["observed", shape]) for turn in taken]
+        own[shape] = statistics.median(bare)
+        added[shape] = statistics.median(b - a for a, b in zip(bare, observed, strict=True))
+    print(f"\nCPU while calls run, 4 streams, an event each 2 ms, {count} pairs; load {os.getloadavg()[0]:.1f}")
+    chunk, chunk_added = (per_chunk(found[short], found[long], short, long) for found in (own, added))
+    request, request_added = own[short] - short.deltas * chunk, added[short] - short.deltas * chunk_added
+    line("a request", f"SDK {request * 1e6:8.1f} µs, observing {request_added * 1e6:+8.2f} µs")
+    line("a chunk", f"SDK {chunk * 1e6:8.1f} µs, observing {chunk_added * 1e6:+8.2f} µs")
+    for shape in (short, long):
+        ratio = added[shape] / own[shape]
+        decoding = statistics.median(turn["observed", shape].decoding / turn["observed", shape].calls for turn in taken)
+        line(
+            f"a call of {shape.deltas} deltas",
+            f"SDK {own[shape] * 1e6:8.1f} µs, observing {ratio:+.1%}   target {TARGET_CPU:+.0%}; decoding and measuring, "
+            f"when it has ended, {decoding * 1e6:.0f} µs",
+        )
+
+
+def running_cpu(block: Block) -> float:
+    """Seconds of CPU for each call, without what is done after its end."""
+    return (block.cpu - block.decoding) / block.calls
+
+
+def per_chunk(of_short: float, of_long: float, short: Workload, long: Workload) -> float:
+    return (of_long - of_short) / (long.deltas - short.deltas)
 
 
 # --- output ----------------------------------------------------------------------------------------------------------
@@ -346,7 +354,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 10, 50, 100])
     parser.add_argument("--turns", type=int, default=6, help="turns of the three kinds of blocks, at each level")
     parser.add_argument(
-        "--cost-turns", type=int, default=12, help="pairs of blocks for the CPU of a request and a chunk"
+        "--cost-turns", type=int, default=16, help="pairs of blocks for the CPU of a request and a chunk"
     )
     asyncio.run(run(parser.parse_args()))
 

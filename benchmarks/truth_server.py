@@ -7,8 +7,9 @@
 
 It runs in a process of its own, one loop over epoll without a framework, and at real-time priority where it may, so
 that neither the client nor its neighbours delay it. Request headers choose the answer: `x-deltas` (64), `x-ttft-us`
-(50000), `x-gap-us` (10000). Every part is due at its time after the request's last byte; what counts as truth is not
-when it was due but when it was handed to the kernel, by CLOCK_MONOTONIC, which on Linux is also Python's perf_counter.
+(50000), `x-gap-us` (10000). Every part is due at its time after the request's last byte. What counts as truth is when
+the kernel took in that byte (where it tells, else when it was read), and when it was handed each part, not when that
+was due; by CLOCK_MONOTONIC, which on Linux is also Python's perf_counter.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 
+_SO_TIMESTAMPNS = 35
+"""Linux's number, which Python does not name before 3.14."""
 HEAD_US = 5_000
 """The HTTP head and `message_start` come well before the first delta, so that taking them for it would show."""
 
@@ -38,7 +42,7 @@ class Truth:
     """What really happened to one request, in nanoseconds of the monotonic clock."""
 
     received_ns: int
-    """Its last byte was read."""
+    """The kernel took in its last byte."""
     first_ns: int
     """The first delta was handed to the kernel."""
     last_ns: int
@@ -175,10 +179,10 @@ class _Server:
 
     def read(self, connection: _Connection) -> None:
         try:
-            data = connection.socket.recv(1 << 20)
+            data, notes, _, _ = connection.socket.recvmsg(1 << 20, 64)
         except OSError:
-            data = b""
-        at_ns = perf_counter_ns()
+            data, notes = b"", []
+        at_ns = _taken_in_ns(notes)
         if not data:
             self.forget(connection)
             return
@@ -225,6 +229,16 @@ class _Server:
         if self.connections.pop(connection.socket.fileno(), None):
             self.epoll.unregister(connection.socket)
             connection.socket.close()
+
+
+def _taken_in_ns(notes: list[tuple[int, int, bytes]]) -> int:
+    """When the kernel took in what was just read, by its own time stamp of it, which is one of the wall clock."""
+    now_ns, wall_ns = perf_counter_ns(), time_ns()
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data)
+            return now_ns - (wall_ns - seconds * 1_000_000_000 - nanoseconds)
+    return now_ns
 
 
 _USUAL = ((b"x-deltas", 64), (b"x-ttft-us", 50_000), (b"x-gap-us", 10_000))

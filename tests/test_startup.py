@@ -104,4 +104,4 @@ def test_it_can_be_switched_off(run):
     ended, after = run("-p", "no:llmperf")
     assert ended.returncode == 0, ended.stdout
     assert "llmperf" not in after["plugins"]
-    assert [name for name in after["modules"] if name.startswith("pytest_llmperf.plugin.marks")] == []
+    assert [name for name in after["modules"] if name.startswith("pytest_llmperf")] == []

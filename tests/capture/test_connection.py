@@ -54,6 +54,19 @@ def test_the_request_is_sent_when_its_body_is():
     assert sent_ns(CONNECTING + SENDING + RECEIVING) == 70
 
 
+@pytest.mark.parametrize(("complete", "expected"), [(71, 66), (10_000_061, 100_061)])
+def test_a_body_that_goes_at_once_is_sent_soon_after_it_began(complete, expected):
+    """Of its end a busy event loop tells late: half of what it took counts, and no more than 0.1 ms."""
+    events = [*SENDING[:3], ("http11.send_request_body.complete", complete)]
+    assert sent_ns(events) == complete
+    assert sent_ns(events, at_once=True) == expected
+
+
+def test_a_body_of_whose_beginning_nothing_is_known_is_sent_at_its_end():
+    """There is nothing better."""
+    assert sent_ns(SENDING[3:], at_once=True) == 70
+
+
 def test_a_request_of_which_no_body_event_exists_is_sent_with_its_headers():
     """A transport that traces only headers has sent the request with them."""
     assert sent_ns(SENDING[:2]) == 60

@@ -105,6 +105,29 @@ def test_a_stream_over_the_wire_shows_every_moment(observed):
     assert exchange.sent_ns > exchange.started_ns
 
 
+def test_in_a_busy_loop_a_wait_is_not_shortened(observed):
+    """The loop tells a turn late that the request was sent; the server's 50 ms began before."""
+
+    def slow(handler):
+        time.sleep(0.05)
+        json_answer(200, MESSAGE)(handler)
+
+    async def busy():
+        while True:
+            time.sleep(0.02)
+            await asyncio.sleep(0)
+
+    async def use(client):
+        others = asyncio.create_task(busy())
+        await client.messages.create(**ASKED)
+        others.cancel()
+
+    with serving(slow) as server:
+        asyncio.run(with_async_sdk(server, use))
+    exchange = only(observed).exchange
+    assert exchange.headers_ns - exchange.sent_ns >= 50_000_000
+
+
 def test_an_async_stream_over_the_wire_shows_every_moment(observed):
     """The same with an async client."""
     lockstep = Lockstep(streamed(*TEXTS))

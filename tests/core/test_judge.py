@@ -328,6 +328,34 @@ class TestClientBound:
         )
         assert "the client is the bottleneck" in verdict.remedy
 
+    def test_a_call_is_doubted_by_its_own_lateness(self):
+        """The loop hardly ever stalled, but it did when these calls' first tokens came."""
+        made = [replace(measurement(n, ttft=1.3), late={"ttft": 0.4}) for n in range(20)]
+        verdict = judge(series(made, clock="realtime", loop_lag=0.0), claim(bound=1.0))
+        assert verdict.outcome is INCONCLUSIVE
+        assert verdict.reason.startswith(
+            "client-bound: the event loop may have come up to 400 ms late to these calls, which is large against the "
+            "margin of 300 ms; 20 of 20 calls above 1000 ms"
+        )
+
+    def test_a_lag_that_no_call_met_excuses_nothing(self):
+        """The loop was blocked for long, but never when something came."""
+        made = [replace(measurement(n, ttft=1.02), late={"ttft": 0.001}) for n in range(20)]
+        assert outcome(series(made, **LATE), claim(bound=1.0)) is FAILED
+
+    def test_a_verdict_that_hangs_on_few_calls_says_so(self):
+        """Far from the limit are most, but whether it fails depends on one that is as near as the client was late."""
+        made = [replace(measurement(n, ttft=0.9), late={"ttft": 0.005}) for n in range(16)]
+        slow = [
+            replace(measurement(16 + n, ttft=ttft), late={"ttft": 0.005}) for n, ttft in enumerate((1.001, 3, 3, 3))
+        ]
+        verdict = judge(series([*made, *slow], clock="realtime", loop_lag=0.0), claim(bound=1.0))
+        assert verdict.outcome is INCONCLUSIVE
+        assert verdict.reason.startswith(
+            "client-bound: the event loop may have come up to 5 ms late to these calls, and the verdict hangs on calls "
+            "that are nearer to the limit than that; 4 of 20 calls above 1000 ms"
+        )
+
     def test_a_fail_beyond_the_lag_stands(self):
         """60 ms above the limit cannot be the client's doing."""
         assert outcome(series([measurement(n, ttft=1.06) for n in range(20)], **LATE), claim(bound=1.0)) is FAILED

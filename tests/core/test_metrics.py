@@ -516,3 +516,41 @@ def test_the_table_says_everything_of_a_metric():
         assert row.source
         assert row.better in {"lower", "higher", ""}
         assert row.per in {"call", "event", "round", "series"}
+
+
+class TestLateness:
+    """By how much the client may have come late to what each time ends with."""
+
+    def late(self, one, moments):
+        """By milliseconds of the moments, as the clock that is asked would say."""
+        known = {at * 1_000_000: late / 1e3 for at, late in moments.items()}
+        return measure(one, round_number=0, zero_ns=0, clock="realtime", prices=PRICES, lateness=known.get).late
+
+    def test_each_time_has_that_of_its_end(self):
+        """Thinking begins at 100 ms, the answer at 200, and the last of it comes at 300."""
+        streamed = call(
+            deltas=[(100, "thinking", 5), (200, "text", 5), (300, "text", 5)], entered=0, returned=50, first_event=101
+        )
+        late = self.late(streamed, {100: 1, 200: 2, 300: 3, 50: 4})
+        assert late["ttft"] == late["attempt_ttft"] == 0.001
+        assert late["ttfat"] == 0.002
+        assert late["e2e"] == late["attempt_e2e"] == late["e2e_tps"] == 0.003
+        assert late["call"] == 0.004
+
+    @pytest.mark.parametrize(("first", "last", "expected"), [(1, 3, 0.003), (3, 1, 0.003)])
+    def test_a_time_between_two_reads_has_the_greater(self, first, last, expected):
+        """Either can be off."""
+        late = self.late(call(deltas=[(100, "text", 5), (300, "text", 5)]), {100: first, 300: last})
+        assert late["tpot"] == late["output_tps"] == expected
+
+    def test_an_answer_in_one_piece_has_only_its_end(self):
+        """There is no first token to be late for."""
+        assert self.late(call(streamed=False, body=300), {300: 7}) == dict.fromkeys(
+            ("e2e", "attempt_e2e", "e2e_tps"), 0.007
+        )
+
+    def test_what_nobody_knows_is_left_out(self):
+        """A moment that was not watched leaves the metric without."""
+        streamed = call(deltas=[(100, "text", 5), (300, "text", 5)])
+        assert set(self.late(streamed, {300: 3})) == {"e2e", "attempt_e2e", "e2e_tps"}
+        assert measured(streamed).late == {}

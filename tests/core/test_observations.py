@@ -231,6 +231,15 @@ class TestShifted:
         assert self.picked("tpot", error=-0.1) == pytest.approx(0.02475)
         assert self.picked("output_tps", error=-0.1) == pytest.approx(1 / 0.02475)
 
+    def test_a_call_that_knows_how_late_the_client_was_has_that_for_its_error(self):
+        """The others have the error of all."""
+        own = replace(measurement(1), late={"ttft": 0.4, "tpot": 0.2})
+        found = series([measurement(0), own])
+        assert shifted(found, observe(found, "ttft"), -0.1).values == pytest.approx((0.9, 0.6))
+        assert shifted(found, observe(found, "ttft"), 0.1).values == (1.0, 1.0)
+        assert shifted(found, observe(found, "tpot"), 0.1).values == pytest.approx((0.02525, 0.0255))
+        assert shifted(found, observe(found, "e2e"), -0.1).values == pytest.approx((10.9, 10.9))
+
     def test_tokens_that_took_no_part_do_not_soften_the_error(self):
         """Of 401 tokens 390 were thought, perhaps unseen: ten gaps may have held all of the error."""
         thought = replace(measurement(0), usage=Usage(1000, 401, thinking_tokens=390))

@@ -29,7 +29,7 @@ KEYLESS = """
 import anthropic, pytest
 from talk import *
 
-pytestmark = pytest.mark.llmperf(rounds=2, warmup=0)
+repeated = pytest.mark.llmperf(rounds=2, warmup=0)
 AT_IMPORT = anthropic.Anthropic()
 ASYNC_AT_IMPORT = anthropic.AsyncAnthropic()
 
@@ -41,29 +41,37 @@ def of_module():
 def of_function():
     return anthropic.Anthropic()
 
-@pytest.mark.llmperf(off=True)
 def test_unmarked_uses_the_fixture_first(of_module):
     assert "ANTHROPIC_API_KEY" not in os.environ
 
+@repeated
 def test_import():
     ask(by=AT_IMPORT)
 
+@repeated
 async def test_async_import():
     await ask_async(by=ASYNC_AT_IMPORT)
 
+@repeated
 def test_module(of_module):
     ask(by=of_module)
 
+@repeated
 def test_function(of_function):
     ask(by=of_function)
 
+@repeated
 def test_body():
     ask(by=anthropic.Anthropic())
 
+@repeated
 def test_from_the_environment():
     assert ask(by=anthropic.Anthropic(api_key=os.environ["ANTHROPIC_API_KEY"]))
 
 @pytest.mark.llmperf(off=True)
+def test_switched_off():
+    assert ask(by=AT_IMPORT)
+
 def test_afterwards_a_key_is_needed_again():
     with pytest.raises(Exception, match="Could not resolve authentication method"):
         ask(by=AT_IMPORT)
@@ -74,7 +82,7 @@ def test_afterwards_a_key_is_needed_again():
 def test_offline_no_client_needs_a_key(suite):
     """Wherever a client was made, the simulated API answers it; outside of marked tests nothing is changed."""
     ran = suite(KEYLESS)
-    assert ran.outcomes == {"passed": 8}, ran.text
+    assert ran.outcomes == {"passed": 9}, ran.text
 
 
 def test_a_key_that_is_there_is_left_alone(suite, monkeypatch):
@@ -106,9 +114,9 @@ class TestCase(unittest.TestCase):
     def test_case(self):
         ask(by=anthropic.Anthropic())
 
-def test_unmarked():
-    ran("unmarked")
-test_unmarked.pytestmark = [pytest.mark.llmperf(off=True)]
+@pytest.mark.llmperf(off=True)
+def test_off():
+    ran("off")
 """
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmperf.plugin.session import Run
+from pytest_llmperf.plugin.stash import SETTINGS
+
 BODIES = """
 import asyncio, pytest
 from talk import *
@@ -111,11 +114,17 @@ def test_the_cap_is_for_all_tests_together(suite):
     assert "no call was judged" in ran.verdict("test_together")["reason"]
 
 
-def test_workers_share_the_cap(suite):
-    """Under xdist the calls of all workers together stay within it."""
-    ran = suite(BODIES, "--llmperf-max-calls=7", "-n2", "--dist=loadfile", "-k", "test_plain or test_pairs")
-    attempts = [test["arms"][0]["attempts"] for test in ran.report["tests"]]
-    assert 0 < sum(attempts) <= 7
+@pytest.mark.parametrize(("calls", "shares"), [(7, [3, 2, 2]), (6, [2, 2, 2]), (1, [1, 0, 0])])
+def test_workers_share_the_cap(pytester, calls, shares):
+    """Under xdist each process has its share, and the calls of all together stay within the cap."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    config = pytester.parseconfigure(f"--llmperf-max-calls={calls}", "--llmperf-max-usd=3")
+    budgets = []
+    for number in range(3):
+        config.workerinput = {"workerid": f"gw{number}", "workercount": 3}
+        budgets.append(Run(config, config.stash[SETTINGS]).budget)
+    assert [budget.max_calls for budget in budgets] == shares
+    assert [budget.max_usd for budget in budgets] == [1.0, 1.0, 1.0]
 
 
 DOLLARS = """

@@ -8,8 +8,9 @@ import pytest
 
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.objective import Objective
-from pytest_llmperf.plugin import SETTINGS
-from pytest_llmperf.plugin.marks import ARGUMENTS, resolve
+from pytest_llmperf.plugin.arguments import ARGUMENTS
+from pytest_llmperf.plugin.marks import resolve
+from pytest_llmperf.plugin.stash import SETTINGS
 
 
 @pytest.fixture

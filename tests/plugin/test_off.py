@@ -1,32 +1,49 @@
 """Marked tests that are switched off run once, plainly, and never leave a simulated API."""
 
-SUITE = """
-    import pytest
-    from anthropic import Anthropic
+SOURCE = """
+import pytest, unittest
+from anthropic import Anthropic
+from talk import *
 
-    @pytest.mark.latency(p95_ms=1)
-    def test_answer():
-        answer = Anthropic(base_url="http://127.0.0.1:9").messages.create(
-            model="claude-opus-4-1", max_tokens=20, messages=[{"role": "user", "content": "Hello"}]
-        )
-        assert answer.usage.output_tokens == 20
-        print("one body")
+@pytest.mark.latency(p95_ms=1)
+def test_answer():
+    answer = Anthropic(base_url="http://127.0.0.1:9").messages.create(**question("output_tokens=20"))
+    assert answer.usage.output_tokens == 20
+    ran("answer")
+
+@pytest.mark.latency(p95_ms=1)
+async def test_coroutine():
+    await ask_async(); ran("coroutine")
+
+@pytest.mark.latency(p95_ms=1)
+class TestCase(unittest.IsolatedAsyncioTestCase):
+    async def test_case(self):
+        await ask_async(); ran("case")
+
+@pytest.mark.latency(p95_ms=1)
+def test_broken():
+    ask(); assert not ran("broken"), "wrong"
+    raise ValueError("of its own")
+
+@pytest.mark.latency(p95_ms=1)
+def test_skipped():
+    pytest.skip("not today")
 """
 
 
-def test_a_test_that_is_off_is_answered_by_the_simulated_api(pytester, monkeypatch):
+def test_a_test_that_is_off_is_answered_by_the_simulated_api(suite):
     """Nothing listens at the address: without the simulated API the call would fail. No verdict is given."""
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    pytester.makepyfile(SUITE)
-    ran = pytester.runpytest("-s", "--llmperf-backend=simulate", "--llmperf-off")
-    ran.assert_outcomes(passed=1)
-    assert ran.stdout.str().count("one body") == 1
-    ran.stdout.no_fnmatch_line("*llmperf: simulated*")
+    ran = suite(SOURCE, "--llmperf-off", "-rs")
+    assert ran.outcomes == {"passed": 3, "failed": 1, "skipped": 1}, ran.text
+    assert ran.bodies == {"answer": 1, "coroutine": 1, "case": 1, "broken": 1}
+    assert "ValueError: of its own" in ran.out
+    assert "llmperf: " not in ran.out.replace("llmperf: in round 1 of 1", "")
+    assert not (ran.path / "report.json").exists()
 
 
-def test_a_doctest_under_a_modules_mark_is_left_alone(pytester):
+def test_a_doctest_under_a_modules_mark_is_left_alone(suite):
     """A mark of the module is inherited by its doctests, which nobody can repeat."""
-    pytester.makepyfile(
+    ran = suite(
         '''
         import pytest
 
@@ -38,6 +55,7 @@ def test_a_doctest_under_a_modules_mark_is_left_alone(pytester):
             1
             """
             return 1
-        '''
+        ''',
+        "--doctest-modules",
     )
-    pytester.runpytest("--doctest-modules", "--llmperf-backend=simulate").assert_outcomes(passed=1)
+    assert ran.outcomes == {"passed": 1}

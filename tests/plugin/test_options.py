@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmperf.plugin import SETTINGS
 from pytest_llmperf.plugin.options import OPTIONS, read_settings
+from pytest_llmperf.plugin.stash import SETTINGS
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import jsonschema
 import pytest
+
+from pytest_llmperf.reports.json_file import schema
 
 SOURCE = """
 import pytest
@@ -25,8 +28,9 @@ def test_beyond():
 def test_undecided():
     ask()
 
-def test_without_claim():
-    ask()
+@pytest.mark.llmperf(concurrency=3)
+async def test_without_claim():
+    await ask_async("fault=status_529:1")
 
 def test_plain():
     pass
@@ -34,11 +38,29 @@ test_plain.pytestmark = [pytest.mark.llmperf(off=True)]
 """
 
 
+@pytest.fixture
+def run(suite_once):
+    """A function that gives the run of the suite in one process or in two workers."""
+
+    def of(way):
+        workers = ("-n2",) if way == "two workers" else ()
+        return suite_once(f"outcomes, {way}", SOURCE, "-v", "--junitxml=junit.xml", "--llmperf-seed=1", *workers)
+
+    return of
+
+
 @pytest.fixture(params=["one process", "two workers"])
-def ran(request, suite_once):
+def ran(request, run):
     """The suite, run once in each way."""
-    workers = ("-n2",) if request.param == "two workers" else ()
-    return suite_once(f"outcomes, {request.param}", SOURCE, "-v", "--junitxml=junit.xml", "--llmperf-seed=1", *workers)
+    return run(request.param)
+
+
+def test_two_workers_write_the_report_of_one_process(run):
+    """However the tests were distributed, their report is the same, and it is valid."""
+    spread, alone = (dict(run(way).report) for way in ("two workers", "one process"))
+    jsonschema.Draft202012Validator(schema()).validate(spread)
+    del spread["started"], alone["started"]
+    assert spread == alone
 
 
 def test_three_outcomes(ran):

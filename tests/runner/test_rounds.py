@@ -27,7 +27,7 @@ def test_numbers_are_kept_with_their_units(opened):
 @pytest.mark.parametrize("value", [math.nan, math.inf, "many", None])
 def test_what_is_no_number_is_refused(opened, value):
     """NaN, infinity and words cannot be judged."""
-    with pytest.raises(UsageError, match="steps: .* is no finite number"):
+    with pytest.raises(UsageError, match=r"steps: .* is no finite number"):
         opened.record("steps", value)
     assert opened.records == {}
 

@@ -29,7 +29,7 @@ def raised(error, *, by=None, while_handling=None):
             raise error from by
         try:
             raise while_handling
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             raise error  # noqa: B904 - what it was raised while handling is what is asked
     except BaseException as out:  # noqa: BLE001
         return out

@@ -202,7 +202,7 @@ def test_paths_are_told_apart(url, path, status) -> None:
         ("429", anthropic.RateLimitError),
         ("500", anthropic.InternalServerError),
         ("503", anthropic.InternalServerError),
-        ("529", anthropic.InternalServerError),
+        ("529", anthropic.APIStatusError),
         ("connect", anthropic.APIConnectionError),
         ("disconnect", anthropic.APIConnectionError),
         ("reset", anthropic.APIConnectionError),

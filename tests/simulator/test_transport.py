@@ -123,7 +123,7 @@ def test_the_sdk_parses_structured_output_and_counts_tokens(client) -> None:
         (fault("429"), anthropic.RateLimitError),
         (fault("500"), anthropic.InternalServerError),
         (fault("503"), anthropic.InternalServerError),
-        (fault("529"), anthropic.InternalServerError),
+        (fault("529"), anthropic.APIStatusError),
         (fault("connect"), anthropic.APIConnectionError),
         (fault("connect_timeout"), anthropic.APITimeoutError),
         (fault("disconnect"), anthropic.APIConnectionError),

@@ -19,15 +19,19 @@ from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome
 
+_LEAST_ERROR = 1e-9
+"""Seconds. A loop that hardly ever stalls has no lag to speak of, but an error needs a sign for those calls it met."""
+
 
 def doubted(series: Series, objective: Objective, decide: Callable[[float], Finding]) -> Finding:
     """Withdraw a verdict that the lateness of the client's own event loop could explain.
 
     *decide* judges with an error (seconds) added to the times of which nothing more exact is known.
     """
-    finding, lag = decide(0.0), series.loop_lag
-    if not lag or series.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+    finding = decide(0.0)
+    if series.loop_lag is None or series.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
         return finding
+    lag = max(series.loop_lag, _LEAST_ERROR)
     fairest = -lag if (finding.outcome is Outcome.FAILED) == (objective.direction == "<=") else lag
     if objective.metric in RATES_OF_A_CALL:
         fairest = -fairest

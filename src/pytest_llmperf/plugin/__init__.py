@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from pytest_llmperf.plugin.fixtures import LLMPerf, llmperf
-from pytest_llmperf.plugin.options import Settings, add_options, read_settings
+from pytest_llmperf.plugin.options import add_options, read_settings
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_worker
+from pytest_llmperf.plugin.stash import RESULT, RUN, SCENARIO, SETTINGS
 
 __all__ = ["LLMPerf", "LLMPerfWarning", "llmperf"]
 
-SETTINGS = pytest.StashKey[Settings]()
-RUN = pytest.StashKey[Run]()
 REPORT_KEY = "llmperf"
 """Attribute of a test report under which a result travels, as plain types."""
 ERRORS_KEY = "llmperf_errors"
@@ -32,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options and make the marks known."""
-    from pytest_llmperf.plugin.marks import registered
+    from pytest_llmperf.plugin.arguments import registered
 
     settings = config.stash[SETTINGS] = read_settings(config)
     for line in registered():
@@ -70,8 +69,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Let clients be made without a key, from the set-up of a marked test to its teardown, where none is needed."""
-    from pytest_llmperf.plugin.execution import SCENARIO
-
     if SCENARIO not in item.stash or item.config.stash[SETTINGS].backend == "live":
         return (yield)
     from pytest_llmperf.plugin.keys import in_environment
@@ -86,8 +83,6 @@ def pytest_runtest_protocol_with_fresh_fixtures(item: pytest.Item, nextitem: pyt
 
     The name has to begin as it does: pytest looks at no other for hooks, not even for one with a `specname`.
     """
-    from pytest_llmperf.plugin.execution import SCENARIO
-
     scenario = item.stash.get(SCENARIO, None)
     if scenario is None or not scenario.plan.fresh_fixtures or item.config.getoption("setuponly", None):
         return None
@@ -100,11 +95,11 @@ def pytest_runtest_protocol_with_fresh_fixtures(item: pytest.Item, nextitem: pyt
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Repeat the body of a marked test, and judge it."""
-    from pytest_llmperf.plugin.execution import SCENARIO, call
-
     scenario = item.stash.get(SCENARIO, None)
     if scenario is None:
         return (yield)
+    from pytest_llmperf.plugin.execution import call
+
     yield from call(item, scenario, item.config.stash[RUN])
     return None
 
@@ -115,7 +110,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put the result on the report: xdist carries it to the controller, and a crash of the worker loses no other."""
     report = yield
-    if call.when == "call":
+    if call.when == "call" and RESULT in item.stash:
         from pytest_llmperf.plugin.delivery import attach
 
         attach(item, report)

@@ -7,9 +7,9 @@ import warnings
 import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
-from pytest_llmperf.plugin.execution import SCENARIO
 from pytest_llmperf.plugin.marks import Scenario, resolve
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_first
+from pytest_llmperf.plugin.stash import SCENARIO
 
 
 def prepare(items: list[pytest.Item], run: Run) -> bool:

@@ -15,6 +15,7 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
+from pytest_llmperf.plugin.stash import RESULT
 
 if TYPE_CHECKING:
     from pytest_llmperf.core.series import Series
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pytest_llmperf.plugin.execution import Execution
     from pytest_llmperf.reports.report import TestResult
 
-RESULT = pytest.StashKey["TestResult"]()
 _Failed: Any = pytest.fail.Exception
 _SKIPS: Any = (pytest.skip.Exception, unittest.SkipTest)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmperf.plugin.marks import ARGUMENTS
+from pytest_llmperf.plugin.arguments import ARGUMENTS
 
 _ASYNC_MARKS = frozenset({"asyncio", "anyio", "trio", "twisted", "tornado"})
 

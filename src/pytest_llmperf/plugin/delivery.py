@@ -8,8 +8,8 @@ import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
-from pytest_llmperf.plugin.conclusion import RESULT
 from pytest_llmperf.plugin.session import Run, is_worker
+from pytest_llmperf.plugin.stash import RESULT, SETTINGS
 from pytest_llmperf.reports.report import TestResult
 
 _PROPERTY = "llmperf."
@@ -102,6 +102,4 @@ def _write_suite_properties(run: Run) -> None:
 
 
 def _junit(config: pytest.Config) -> str:
-    from pytest_llmperf.plugin import SETTINGS
-
     return config.stash[SETTINGS].junit

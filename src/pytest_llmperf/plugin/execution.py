@@ -23,9 +23,9 @@ import pytest
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin import clocks
-from pytest_llmperf.plugin.fixtures import SAMPLING
 from pytest_llmperf.plugin.marks import Scenario, marks_of
 from pytest_llmperf.plugin.session import Run, plain_nodeid
+from pytest_llmperf.plugin.stash import FRESH, SAMPLING
 
 if TYPE_CHECKING:
     from pytest_llmperf.capture import Recorder, Substitute
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from pytest_llmperf.runner.stopping import EarlyStop
     from pytest_llmperf.simulator.api import SimulatedApi
     from pytest_llmperf.simulator.transport import Simulator
-
-SCENARIO = pytest.StashKey[Scenario]()
-FRESH = pytest.StashKey["Execution"]()
-"""The execution of a test whose rounds are repeated from outside."""
 
 _OFFLINE = {"replay": "replay of cassettes", "record": "recording of cassettes"}
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmperf.plugin.stash import SAMPLING, SCENARIO
+
 if TYPE_CHECKING:
     from pytest_llmperf.core.call import Call
-    from pytest_llmperf.runner.loop import Sampling
     from pytest_llmperf.runner.rounds import OpenRound
-
-SAMPLING: pytest.StashKey[Sampling] = pytest.StashKey()
 
 
 class LLMPerf:
@@ -28,8 +27,6 @@ class LLMPerf:
     @property
     def round(self) -> int:
         """Number of the running round among the judged ones, from 0; negative in a warm-up."""
-        from pytest_llmperf.plugin.execution import SCENARIO
-
         scenario = self._item.stash.get(SCENARIO, None)
         return self._current.number - (scenario.plan.warmup if scenario is not None else 0)
 

@@ -15,9 +15,10 @@ from _pytest.runner import runtestprotocol  # there is no public way to run a te
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin import conclusion
 from pytest_llmperf.plugin.delivery import attach
-from pytest_llmperf.plugin.execution import FRESH, Execution, plainly, refusal
+from pytest_llmperf.plugin.execution import Execution, plainly, refusal
 from pytest_llmperf.plugin.marks import Scenario
 from pytest_llmperf.plugin.session import Run
+from pytest_llmperf.plugin.stash import FRESH
 
 
 def run_rounds(item: pytest.Item, nextitem: pytest.Item | None, scenario: Scenario, run: Run) -> None:

@@ -1,0 +1,165 @@
+"""From the merged arguments of the marks to a plan and objectives."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.core.objective import SHARES, TOTALS, Objective, quantile_level
+from pytest_llmperf.plugin.arguments import LATENCY_LIMITS
+from pytest_llmperf.plugin.options import Settings
+from pytest_llmperf.runner.plan import Plan
+
+
+def plan(arguments: Mapping[str, Any], settings: Settings) -> Plan:
+    """How the test is to be run, by its mark and the options.
+
+    Raises:
+        ValueError: the arguments cannot go together.
+    """
+    overrides = {"rounds": settings.rounds, "stop": settings.stop, "confidence": settings.confidence}
+    chosen = Plan(**{**arguments, **{key: value for key, value in overrides.items() if value is not None}})
+    if chosen.fresh_fixtures and chosen.concurrency > 1:
+        raise ValueError(
+            "llmperf(fresh_fixtures=True, concurrency=…): rounds with fixtures of their own run one by one"
+        )
+    return chosen
+
+
+def plainly_once() -> Plan:
+    """How a test is run that is switched off."""
+    return Plan(rounds=1, warmup=0, stop="fixed", off=True)
+
+
+def objectives(name: str, arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    """What one mark claims.
+
+    Raises:
+        ValueError: the arguments claim nothing, or cannot go together.
+        UsageError: a quantile of level 0 is claimed.
+    """
+    return _OBJECTIVES[name](arguments, plan) if name in _OBJECTIVES else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """Makes objectives that share a plan and a mark."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    plan: Plan
+    common: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shown = ", ".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value!r}"
+            for key, value in self.arguments.items()
+        )
+        common = {"confidence": self.plan.confidence, "slack": self.plan.slack, "mark": f"{self.name}({shown})"}
+        object.__setattr__(self, "common", common)
+
+    def one(self, metric: str, statistic: str, direction: str, bound: float, *, unit: str = "") -> Objective:
+        return Objective(metric, statistic, direction, bound, unit=unit, **self.common)
+
+    def nothing(self, what: str) -> ValueError:
+        return ValueError(f"{self.common['mark']}: claims nothing; give {what}")
+
+
+def _latency(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("latency", arguments, plan)
+    metric = arguments.get("metric", "ttft|e2e")
+    objectives = [
+        claims.one(metric, statistic, "<=", arguments[key] / 1e3)
+        for key, statistic in LATENCY_LIMITS.items()
+        if key in arguments
+    ]
+    if not objectives:
+        raise claims.nothing(f"at least one of {', '.join(LATENCY_LIMITS)}")
+    return objectives
+
+
+def _throughput(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("throughput", arguments, plan)
+    objectives = []
+    if "min_tps" in arguments:
+        statistic = f"p{round(arguments.get('quantile', 0.5) * 100, 10):g}"
+        objectives.append(
+            claims.one(arguments.get("metric", "output_tps|e2e_tps"), statistic, ">=", arguments["min_tps"])
+        )
+    if "min_total_tps" in arguments:
+        objectives.append(claims.one("total_tps", "total", ">=", arguments["min_total_tps"]))
+    if "min_rpm" in arguments:
+        objectives.append(claims.one("rpm", "total", ">=", arguments["min_rpm"]))
+    if not objectives:
+        raise claims.nothing("min_tps, min_total_tps or min_rpm")
+    return objectives
+
+
+def _cost(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("cost", arguments, plan)
+    objectives = []
+    if "max_usd" in arguments:
+        objectives.append(claims.one("cost", "mean", "<=", arguments["max_usd"]))
+    if "max_usd_per_mtok" in arguments:
+        objectives.append(claims.one("cost", "per_mtok", "<=", arguments["max_usd_per_mtok"], unit="USD/Mtok"))
+    if not objectives:
+        raise claims.nothing("max_usd or max_usd_per_mtok")
+    return objectives
+
+
+def _error_rate(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("error_rate", arguments, plan)
+    objectives = []
+    if "max" in arguments:
+        objectives.append(claims.one("error_rate", "rate", "<=", arguments["max"]))
+    if "throttled_max" in arguments:
+        objectives.append(claims.one("throttle_rate", "rate", "<=", arguments["throttled_max"]))
+    if not objectives:
+        raise claims.nothing("max or throttled_max")
+    return objectives
+
+
+def _claim(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("claim", arguments, plan)
+    mark = claims.common["mark"]
+    if "metric" not in arguments or ("max" in arguments) == ("min" in arguments):
+        raise ValueError(f"{mark}: give metric, statistic, and either max or min")
+    metric = arguments["metric"]
+    _check_metric(metric, mark)
+    statistic = _statistic(metric, arguments.get("statistic", ""), mark)
+    direction, bound = ("<=", arguments["max"]) if "max" in arguments else (">=", arguments["min"])
+    if metric in SHARES and bound > 1:
+        raise ValueError(f"{mark}: {metric} is a share from 0 to 1")
+    return [claims.one(metric, statistic, direction, bound)]
+
+
+def _check_metric(metric: str, mark: str) -> None:
+    """A name that is nearly a metric's is a slip; any other is one that the body records."""
+    near = difflib.get_close_matches(metric, METRICS, n=1, cutoff=0.75)
+    if metric not in METRICS and near:
+        raise ValueError(f"{mark}: there is no metric {metric!r}; did you mean {near[0]}? Valid: {', '.join(METRICS)}")
+    if not metric.isidentifier():
+        raise ValueError(f"{mark}: {metric!r} is no metric. Valid: {', '.join(METRICS)}, or a name the body records")
+
+
+def _statistic(metric: str, statistic: str, mark: str) -> str:
+    if metric in SHARES or metric in TOTALS:
+        expected = "rate" if metric in SHARES else "total"
+        if statistic not in ("", "rate", expected):
+            raise ValueError(f"{mark}: {metric} belongs to the whole series; its statistic is {expected!r}")
+        return expected
+    if statistic not in ("mean", "max", "min") and quantile_level(statistic) is None:
+        raise ValueError(f"{mark}: statistic must be a quantile such as 'p95', or 'mean', 'max', 'min'")
+    return statistic
+
+
+_OBJECTIVES: dict[str, Callable[[Mapping[str, Any], Plan], list[Objective]]] = {
+    "latency": _latency,
+    "throughput": _throughput,
+    "cost": _cost,
+    "error_rate": _error_rate,
+    "claim": _claim,
+}

@@ -301,8 +301,8 @@ async def cost(client: Client, count: int) -> None:
         decoding = statistics.median(turn["observed", shape].decoding / turn["observed", shape].calls for turn in taken)
         line(
             f"a call of {shape.deltas} deltas",
-            f"SDK {own[shape] * 1e6:8.1f} µs, observing {ratio:+.1%}   target {TARGET_CPU:+.0%}; decoding and measuring, "
-            f"when it has ended, {decoding * 1e6:.0f} µs",
+            f"SDK {own[shape] * 1e6:8.1f} µs, observing {ratio:+.1%}   target {TARGET_CPU:+.0%}; to decode and measure "
+            f"afterwards {decoding * 1e6:.0f} µs",
         )
 
 

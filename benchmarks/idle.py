@@ -1,8 +1,8 @@
 """What the plugin costs a run without marked tests: `python benchmarks/idle.py [pairs]`.
 
 Starts pytest on a file of three plain tests, with the plugin and without, in pairs of random order, so that whatever
-else the machine does falls on both alike. Prints processor and wall time, and the median of the ratios within pairs with
-its 95 % interval. Other plugins that are installed are left out of both.
+else the machine does falls on both alike. Prints processor and wall time, and the median of the ratios within pairs
+with its 95 % interval. Other plugins that are installed are left out of both.
 """
 
 import os

@@ -106,6 +106,12 @@ class TestQuantiles:
             "about 286 calls would settle it, if the share stays as it is"
         )
 
+    def test_too_few_calls_with_bad_ones_are_not_promised_a_clean_pass(self):
+        """3 of 20 slow: ten more calls of that kind would fail the claim."""
+        assert judge(series(calls(20, slow=3)), P95).remedy == (
+            "about 30 calls would settle it, if the share stays as it is"
+        )
+
     def test_a_share_at_the_limit_is_not_settled_by_more_calls(self):
         """5 of 100 is what a p95 tolerates: slack or another limit is what helps."""
         assert judge(series(calls(100, slow=5)), P95).remedy.endswith("allow slack, or move the limit")
@@ -220,6 +226,8 @@ class TestSlack:
         assert outcome(found, claim("error_rate", "rate", "<=", 0.02, slack=1.5)) is PASSED
         assert outcome(with_costs(*[0.052] * 30), claim("cost", "mean", "<=", 0.05)) is FAILED
         assert outcome(with_costs(*[0.052] * 30), claim("cost", "mean", "<=", 0.05, slack=0.1)) is PASSED
+        assert outcome(series(calls(100)), claim("total_tps", "total", ">=", 34)) is FAILED
+        assert outcome(series(calls(100)), claim("total_tps", "total", ">=", 34, slack=0.1)) is PASSED
         assert outcome(with_values([1.05]), claim(statistic="max", bound=1.0)) is FAILED
         assert outcome(with_values([1.05]), claim(statistic="max", bound=1.0, slack=0.1)) is PASSED
 
@@ -626,6 +634,13 @@ class TestPricePerToken:
         made = [measurement(n, cost=0.001 if n % 2 else 0.1, input_tokens=10 if n % 2 else 9000) for n in range(60)]
         expected = 30 * (0.001 + 0.1) / (30 * (10 + 9000 + 2 * 401)) * 1e6
         assert judge(series(made), self.per_mtok).estimate == pytest.approx(expected)
+
+    def test_skewed_pairs_need_fifty(self):
+        """One call in ten cost ten times as much for the same tokens."""
+        made = [measurement(n, cost=0.1 if n % 10 == 0 else 0.01) for n in range(50)]
+        generous = replace(self.per_mtok, bound=100)
+        assert judge(series(made[:40]), generous).remedy == "raise rounds to 50"
+        assert outcome(series(made), generous) is PASSED
 
     def test_calls_that_were_not_billed_have_no_part_in_it(self):
         """No dollars, no tokens: not missing either."""

@@ -500,6 +500,11 @@ class TestMeasurements:
         found = measured(call(sent=50, deltas=[(100, "text", 5), (200, "text", 5)], ended=230), zero=20, round_number=7)
         assert (found.round, found.dispatched, found.finished) == (7, 0.030, 0.180)
 
+    def test_a_retried_call_is_dispatched_with_its_first_attempt(self):
+        """Dispatch order is the order of calls, not of their last attempts."""
+        retried = call(attempt(sent=30, head=50, status=429), attempt(sent=900, deltas=[(1000, "text", 5)]))
+        assert measured(retried, zero=20).dispatched == 0.010
+
     def test_where_it_came_from_is_kept(self):
         """Model, endpoint, protocol and provenance stand beside the numbers."""
         found = measured(call(response_model="claude-opus-4-1", usage=Usage(1, 2)))

@@ -144,6 +144,7 @@ class TestGaps:
     def test_with_nothing_to_compare_a_failed_call_has_one(self):
         """It is never forgotten."""
         assert gaps_by_call(series([failed_measurement(0)])).calls == ((INF,),)
+        assert gaps_by_call(series([measurement(0, gaps=()), failed_measurement(1)])).calls == ((INF,),)
 
     def test_a_call_without_gaps_says_nothing_and_one_with_unknown_gaps_is_missing(self):
         """One delta has no gap; an answer in one piece could have had any."""
@@ -196,6 +197,12 @@ class TestCompletions:
         left = measurement(3, at=12.0, absent={"output_tokens": "the application stopped reading"})
         assert completions(series([*self.overlapping, left]), "total_tps")[2] == 1
         assert completions(series([*self.overlapping, left]), "rpm")[2] == 0
+
+    def test_a_call_that_was_cut_leaves_the_total_open(self):
+        """How many tokens it would have brought, and when, nobody knows."""
+        rounds = [a_round(0), a_round(1), a_round(2), a_round(3, ended=None)]
+        found = series([*self.overlapping, failed_measurement(3)], rounds_=rounds)
+        assert [completions(found, metric)[2] for metric in ("total_tps", "rpm")] == [1, 1]
 
     def test_no_calls_make_no_totals(self):
         """Nothing over nothing."""

@@ -55,6 +55,31 @@ def test_an_undecided_claim_where_warnings_are_errors(suite):
     assert ran.test()["outcome"] == "inconclusive"
 
 
+def test_a_plugin_that_runs_tests_in_its_own_way_is_found_out(suite):
+    """A body that was never run must not pass for one that was measured."""
+    conftest = "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n    return True\n"
+    ran = suite(SOURCE, conftest=conftest)
+    assert ran.outcomes == {"failed": 2}
+    assert "0 rounds were run where 4 were asked: another plugin ran the test in its own way" in ran.out
+
+
+def test_others_find_the_test_as_it_was(suite):
+    """The body is swapped for the call alone: before and after it, hooks of other plugins see the function itself."""
+    ran = suite(
+        SOURCE,
+        conftest="""
+            from talk import ran
+
+            def pytest_runtest_setup(item):
+                ran(f"before {hasattr(item.obj, '__wrapped__')}")
+
+            def pytest_runtest_teardown(item):
+                ran(f"after {hasattr(item.obj, '__wrapped__')}")
+        """,
+    )
+    assert (ran.bodies["before False"], ran.bodies["after False"]) == (2, 2)
+
+
 def test_without_capturing(suite):
     """With `-s` the output of all bodies comes through."""
     ran = suite(SOURCE.replace('ran("a")', 'print("aloud")'), "-s")

@@ -36,7 +36,10 @@ KINDS = {
         "@pytest.fixture\ndef anyio_backend():\n    return 'trio'\n"
         "async def test_a(anyio_backend, interrupt):\n    await ask_async(); interrupt(); await ask_async()\n"
     ),
-    "threads": "@pytest.mark.llmperf(concurrency=3)\ndef test_a(interrupt):\n    ask(); interrupt(); ask()\n",
+    "threads": (
+        "import time\n@pytest.mark.llmperf(concurrency=3, rounds=5000)\n"
+        "def test_a(interrupt):\n    ask(); interrupt(); ask(); time.sleep(0.002)\n"
+    ),
     "fresh": "@pytest.mark.llmperf(fresh_fixtures=True)\ndef test_a(interrupt):\n    ask(); interrupt(); ask()\n",
     "unittest": (
         "import unittest\nclass TestA(unittest.TestCase):\n    count = 0\n    def test_a(self):\n        ask()\n"
@@ -57,7 +60,7 @@ def test_what_was_gathered_is_kept(suite, kind):
     assert (before["outcome"], before["interrupted"], before["arms"][0]["rounds"]["judged"]) == ("passed", False, 50)
     assert (test["outcome"], test["interrupted"], test["verdicts"]) == ("error", True, [])
     judged = test["arms"][0]["rounds"]["judged"]
-    in_flight = {"asyncio": 1, "together": 3, "threads": 40}.get(kind, 0)
+    in_flight = {"asyncio": 1, "together": 3, "threads": 4000}.get(kind, 0)
     assert 5 - in_flight < judged <= 5 + in_flight or judged == 5, "threads go on until the main one is woken"
     assert "partial: interrupted before all rounds were run" in ran.out
     assert "::test_a" in ran.out

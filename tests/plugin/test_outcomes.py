@@ -215,25 +215,29 @@ def test_junit_properties_go_where_they_are_wanted(suite, where):
     assert mine == ["mine"]
 
 
+RERUN = """
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    runtestprotocol(item, nextitem=item, log=False)
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+"""
+"""As a plugin does that runs a test again: the reports of the second run count."""
+
+
 def test_a_rerun_has_its_own_properties(suite):
     """A plugin that runs a failed test again finds one property for each figure, not one for each attempt."""
     ran = suite(
         TWO,
         "--junitxml=junit.xml",
         "--llmperf-inconclusive=fail",
-        conftest="""
-            import pytest
-            from _pytest.runner import runtestprotocol
-
-            @pytest.hookimpl(tryfirst=True)
-            def pytest_runtest_protocol(item, nextitem):
-                item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-                runtestprotocol(item, nextitem=item, log=False)
-                for report in runtestprotocol(item, nextitem=nextitem, log=False):
-                    item.ihook.pytest_runtest_logreport(report=report)
-                item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-                return True
-        """,
+        conftest=RERUN,
     )
     assert ran.outcomes == {"failed": 1, "xfailed": 1}
     case = next(
@@ -242,3 +246,24 @@ def test_a_rerun_has_its_own_properties(suite):
     names = [each.get("name") for each in case.iter("property")]
     assert names.count("llmperf.outcome") == names.count("mine") == 1
     assert ran.test("test_undecided")["arms"][0]["rounds"]["judged"] <= 8
+
+
+def test_a_rerun_that_skips_has_no_result(suite):
+    """What the run before it showed is not passed off as its own."""
+    source = """
+        import pytest
+        from talk import *
+        runs = []
+        @pytest.mark.llmperf(rounds=8, warmup=0, stop="fixed")
+        @pytest.mark.latency(p50_ms=1)
+        def test_a(llmperf):
+            if llmperf.round == 0:
+                runs.append(1)
+            if len(runs) == 2:
+                pytest.skip("not again")
+            ask()
+        def test_other(): ...
+    """
+    ran = suite(source, conftest=RERUN)
+    assert ran.outcomes == {"skipped": 1, "passed": 1}, ran.text
+    assert not (ran.path / "report.json").exists()

@@ -84,7 +84,7 @@ def pytest_runtest_protocol_with_fresh_fixtures(item: pytest.Item, nextitem: pyt
     The name has to begin as it does: pytest looks at no other for hooks, not even for one with a `specname`.
     """
     scenario = item.stash.get(SCENARIO, None)
-    if scenario is None or not scenario.plan.fresh_fixtures or item.config.getoption("setuponly", None):
+    if scenario is None or not scenario.plan.fresh_fixtures:
         return None
     from pytest_llmperf.plugin.fresh import run_rounds
 

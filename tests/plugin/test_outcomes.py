@@ -216,13 +216,14 @@ def test_junit_properties_go_where_they_are_wanted(suite, where):
 
 
 RERUN = """
+import copy
 import pytest
 from _pytest.runner import runtestprotocol
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    runtestprotocol(item, nextitem=item, log=False)
+    runtestprotocol(item, nextitem=copy.copy(item), log=False)
     for report in runtestprotocol(item, nextitem=nextitem, log=False):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

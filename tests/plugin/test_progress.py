@@ -73,7 +73,9 @@ ttft_p95_ms = 260
 @pytest.fixture(scope="module")
 def written(laid_out):
     """What a run in a terminal wrote."""
-    how = laid_out(SOURCE, "-v", "--llmperf-clock=realtime", "--llmperf-profile=quick.toml")
+    # Without percentages, which would be written over what is left.
+    plain = ("-v", "-o", "console_output_style=classic")
+    how = laid_out(SOURCE, *plain, "--llmperf-clock=realtime", "--llmperf-profile=quick.toml")
     (how["cwd"] / "quick.toml").write_text(QUICK)
     return in_a_terminal(**how)
 
@@ -89,7 +91,7 @@ def test_nothing_of_it_is_left(written):
     left = screen(written)
     assert " rounds, 0 s" not in left
     assert "about" not in left
-    assert re.search(r"test_suite.py::test_a PASSED \(no claim, 4 rounds, simulated\) +\[ 50%\]\n", left), left
+    assert "\ntest_suite.py::test_a PASSED (no claim, 4 rounds, simulated)\n" in left, left
     assert "said by the test" not in left
 
 

@@ -36,6 +36,8 @@ _TURNS = 4
 One during which they come, one in which the loop sees them, one in which the reader's task runs; and one more where
 the reader had not asked for them yet.
 """
+_UNSEEN_NS = 1_000_000
+"""How late a reader can be for all that: an idle loop's wake-up, and turns that are no stalls."""
 _PAUSE_NS = 3_000_000
 """A longer pause between two stalls shows that the loop had nothing left to do."""
 
@@ -152,11 +154,12 @@ class LoopLag:
     def around(self, at_ns: int) -> float | None:
         """By how many seconds something that was noticed on the loop at *at_ns* may have come too late, at the most.
 
-        That is since the fourth turn before, as far as the turns followed one another without a pause. Held against a
-        server that knows when it sent (`benchmarks/fidelity.py`) it is no less than the delay of 95 to 100 % of the
-        reads, to a millisecond, with 1 to 100 streams and with loops blocked on purpose, on processors that are free;
-        where the thread often waits for one, of 87 to 100 %. A quantile of the whole series is too little for a quarter
-        of the reads in a loop that is overrun, and far too much where it was blocked between two reads.
+        That is since the fourth turn before, as far as the turns followed one another without a pause, and a
+        millisecond for what is too short to be kept. Held against a server that knows when it sent
+        (`benchmarks/fidelity.py`, 1 to 100 streams, loops blocked on purpose) it covers the error of 99 to 100 % of
+        the times; of 85 to 100 % where the thread had to wait for a processor for a third of the time. A quantile of
+        the whole series covers 73 to 100 %, too little in a loop that is overrun, and is far too much in one that was
+        blocked between two reads.
 
         Args:
             at_ns: A moment that has passed, as `WallClock` tells it.
@@ -167,7 +170,7 @@ class LoopLag:
         since_ns = self.stalls[0][0] if self._forgets() else self._first_ns
         if not self._first_ns or not since_ns <= at_ns <= self._until_ns():
             return None
-        return (at_ns - earliest(self._backwards(at_ns), at_ns)) / 1e9
+        return (at_ns - earliest(self._backwards(at_ns), at_ns) + _UNSEEN_NS) / 1e9
 
     def _forgets(self) -> bool:
         return len(self.stalls) == self.stalls.maxlen

@@ -3,6 +3,7 @@
 One module for each command, with `HELP`, `add_arguments` and `run`. A command imports what is heavy inside `run`, so
 that `llmperf --help` answers at once. It prints what was asked for to standard output and what went wrong to standard
 error.
+
 Exit status: 0 done; 1 the answer is no (a regression was shown); 2 the question was wrong, or a file cannot be read.
 """
 

@@ -6,6 +6,7 @@ after 11 s: 25 ms a token, 40 tokens a second.
 
 import itertools
 import math
+from dataclasses import replace
 
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.environment import Environment, Source
@@ -109,12 +110,32 @@ def series(measurements=(), *, rounds_=None, warmup=0, source=Source.SIMULATED, 
     return Series(rounds=made, measurements=measurements, **fields)
 
 
-def calls(n, *, first=0, slow=0, slow_ttft=3.0, **fields):
-    """*n* calls in rounds of their own, of which the last *slow* take *slow_ttft* to their first token.
+def zigzag(values):
+    """The same in an order in which a low one stands beside a high one, so that neighbours are not alike."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return [one for pair in itertools.zip_longest(ordered[half:], ordered[:half]) for one in pair if one is not None]
 
-    The others have a TTFT from 0.80 s upwards in steps of a millisecond, so that every quantile is known.
+
+def scattered(found):
+    """The same calls, one a round, in an order in which like and unlike ones follow each other."""
+    golden = (5**0.5 - 1) / 2
+    ordered = sorted(range(len(found)), key=lambda number: number * golden % 1)
+    return [_moved(found[index], number) for number, index in enumerate(ordered)]
+
+
+def _moved(one, number):
+    finished = None if one.finished is None else 12.0 * number + one.finished - one.dispatched
+    return replace(one, round=number, dispatched=12.0 * number, finished=finished)
+
+
+def calls(n, *, first=0, slow=0, slow_ttft=3.0, **fields):
+    """*n* calls in rounds of their own, of which *slow* take *slow_ttft* to their first token.
+
+    The others have a TTFT from 0.80 s upwards in steps of a millisecond, so that every quantile is known. They come in
+    an order in which neighbours are not alike.
     """
-    ttfts = [*(0.8 + number / 1000 for number in range(n - slow)), *itertools.repeat(slow_ttft, slow)]
+    ttfts = zigzag([*(0.8 + number / 1000 for number in range(n - slow)), *itertools.repeat(slow_ttft, slow)])
     return [measurement(first + number, ttft=ttft, **fields) for number, ttft in enumerate(ttfts)]
 
 

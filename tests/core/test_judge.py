@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from factories import calls, failed_measurement, measurement, rounds, series
+from factories import calls, failed_measurement, measurement, rounds, scattered, series
 from pytest_llmperf.core.errors import UsageError
-from pytest_llmperf.core.judge import judge
+from pytest_llmperf.core.judge import judge, judge_all
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.core.series import Round
@@ -33,12 +33,12 @@ def failures(n, *, first=0, **fields):
 
 
 def with_values(values, metric="ttft"):
-    """One call for each value; None where it is absent."""
+    """One call for each value, not in their order; None where it is absent."""
     made = [
         measurement(number, **({metric: value} if value is not None else {"absent": {metric: "it was not seen"}}))
         for number, value in enumerate(values)
     ]
-    return series(made)
+    return series(scattered(made))
 
 
 def with_costs(*costs):
@@ -188,7 +188,7 @@ class TestLowerLimits:
 
     def test_failed_calls_have_no_speed(self):
         """60 % of calls failed: no median speed at all."""
-        verdict = judge(series([*calls(40), *failures(60, first=40)]), claim("output_tps", "p50", ">=", 30))
+        verdict = judge(series(scattered([*calls(40), *failures(60, first=40)])), claim("output_tps", "p50", ">=", 30))
         assert (verdict.outcome, verdict.estimate) == (FAILED, 0.0)
         assert verdict.reason.endswith("60 of them failed and count as slow")
 
@@ -221,7 +221,7 @@ class TestSlack:
 
     def test_it_widens_rates_means_and_extremes_alike(self):
         """One rule for all."""
-        found = series([*calls(197), *failures(3, first=197)])
+        found = series(scattered([*calls(197), *failures(3, first=197)]))
         assert outcome(found, claim("error_rate", "rate", "<=", 0.02)) is INCONCLUSIVE
         assert outcome(found, claim("error_rate", "rate", "<=", 0.02, slack=1.5)) is PASSED
         assert outcome(with_costs(*[0.052] * 30), claim("cost", "mean", "<=", 0.05)) is FAILED
@@ -240,11 +240,11 @@ class TestFailedCallsAreSlowCalls:
     def test_eight_percent_errors_never_pass_a_p95(self, n):
         """However quick the other calls were."""
         failed = n * 8 // 100
-        assert outcome(series([*calls(n - failed), *failures(failed, first=n - failed)])) is not PASSED
+        assert outcome(series(scattered([*calls(n - failed), *failures(failed, first=n - failed)]))) is not PASSED
 
     def test_they_are_told_apart_in_the_reason(self):
         """The p95 is infinite, and why."""
-        verdict = judge(series([*calls(92), *failures(8, first=92)]), P95)
+        verdict = judge(series(scattered([*calls(92), *failures(8, first=92)])), P95)
         assert verdict.estimate == INF
         assert verdict.reason == (
             "8 of 100 calls above 2340 ms; a pass needs at most 1, a fail at least 10; "
@@ -254,11 +254,11 @@ class TestFailedCallsAreSlowCalls:
     @pytest.mark.parametrize("metric", ["ttft", "ttfat", "e2e", "tpot", "attempt_ttft", "attempt_e2e"])
     def test_so_it_is_for_every_latency(self, metric):
         """Ten of a hundred failed."""
-        assert outcome(series([*calls(90), *failures(10, first=90)]), claim(metric, bound=1000.0)) is FAILED
+        assert outcome(series(scattered([*calls(90), *failures(10, first=90)])), claim(metric, bound=1000.0)) is FAILED
 
     def test_a_mean_does_not_survive_one(self):
         """The mean of waiting times that hold an endless one is endless."""
-        verdict = judge(series([*calls(99), *failures(1, first=99)]), claim(statistic="mean", bound=100.0))
+        verdict = judge(series(scattered([*calls(99), *failures(1, first=99)])), claim(statistic="mean", bound=100.0))
         assert (verdict.outcome, verdict.estimate) == (FAILED, INF)
         assert verdict.reason == "the mean is infinite: 1 of 100 calls failed"
 
@@ -357,7 +357,7 @@ class TestClientBound:
         slow = [
             replace(measurement(16 + n, ttft=ttft), late={"ttft": 0.005}) for n, ttft in enumerate((1.001, 3, 3, 3))
         ]
-        verdict = judge(series([*made, *slow], clock="realtime", loop_lag=0.0), claim(bound=1.0))
+        verdict = judge(series(scattered([*made, *slow]), clock="realtime", loop_lag=0.0), claim(bound=1.0))
         assert verdict.outcome is INCONCLUSIVE
         assert verdict.reason.startswith(
             "client-bound: the event loop may have come up to 5 ms late to these calls, and the verdict hangs on calls "
@@ -460,7 +460,7 @@ class TestTheInstantClock:
 
 class TestRates:
     def rate(self, n, failed, limit, **fields):
-        found = series([*calls(n - failed), *failures(failed, first=n - failed)])
+        found = series(scattered([*calls(n - failed), *failures(failed, first=n - failed)]))
         return judge(found, claim("error_rate", "rate", "<=", limit, **fields))
 
     def test_clean_calls_pass_from_the_least_number_that_can(self):
@@ -510,7 +510,7 @@ class TestRates:
 
     def test_a_lower_limit_is_the_mirror_image(self):
         """A fault drill: at least 20 % of calls must fail."""
-        found = series([*calls(70), *failures(30, first=70)])
+        found = series(scattered([*calls(70), *failures(30, first=70)]))
         assert outcome(found, claim("error_rate", "rate", ">=", 0.2)) is PASSED
         assert outcome(found, claim("error_rate", "rate", ">=", 0.3)) is INCONCLUSIVE
         assert outcome(found, claim("error_rate", "rate", ">=", 0.4)) is FAILED
@@ -644,7 +644,7 @@ class TestPricePerToken:
 
     def test_calls_that_were_not_billed_have_no_part_in_it(self):
         """No dollars, no tokens: not missing either."""
-        verdict = judge(series([*calls(60), *failures(5, first=60)]), self.per_mtok)
+        verdict = judge(series(scattered([*calls(60), *failures(5, first=60)])), self.per_mtok)
         assert (verdict.outcome, verdict.n, verdict.missing) == (PASSED, 60, 0)
 
     def test_a_model_without_a_price_says_so(self):
@@ -695,7 +695,7 @@ class TestExtremes:
 
     def test_a_failed_call_is_the_largest(self):
         """Infinitely."""
-        verdict = judge(series([*calls(5), *failures(1, first=5)]), claim(statistic="max", bound=1e9))
+        verdict = judge(series(scattered([*calls(5), *failures(1, first=5)])), claim(statistic="max", bound=1e9))
         assert (verdict.outcome, verdict.reason) == (FAILED, "the largest of 6 calls is infinite")
 
 
@@ -716,11 +716,11 @@ class TestProperties:
         )
 
     @given(latencies, statistics, bounds, st.randoms(use_true_random=False))
-    def test_the_order_does_not_matter(self, values, statistic, bound, random):
-        """At a fixed number of calls."""
+    def test_the_order_turns_no_verdict_around(self, values, statistic, bound, random):
+        """At a fixed number of calls: one in which neighbours are alike can only take a verdict away."""
         shuffled = random.sample(values, len(values))
         objective = claim("ttft", statistic, "<=", bound)
-        assert outcome(with_values(values), objective) is outcome(with_values(shuffled), objective)
+        assert {outcome(with_values(values), objective), outcome(with_values(shuffled), objective)} != {PASSED, FAILED}
 
     @given(latencies, statistics, bounds)
     def test_a_bad_call_never_turns_a_fail_into_a_pass(self, values, statistic, bound):
@@ -869,5 +869,76 @@ def test_throttled_attempts_of_one_call_are_alike():
     assert verdict.reason.startswith("30 of 130 attempts answered 429")
     assert "attempts of one call are alike: 130 are worth" in verdict.reason
     assert verdict.outcome is INCONCLUSIVE
-    alone = [measurement(n, attempts=1, throttled=1 if n % 13 < 3 else 0) for n in range(130)]
+    alone = [measurement(n, attempts=1, throttled=1 if n * 4 % 13 < 3 else 0) for n in range(130)]
     assert judge(series(alone), Objective("throttle_rate", "rate", "<=", 0.15)).outcome is FAILED
+
+
+class TestLikeness:
+    """Calls that resemble their neighbours are worth fewer independent ones, with a fixed number of rounds too."""
+
+    def drifting(self, n, slow):
+        return series(
+            [measurement(k, ttft=0.8 + k / 1000) for k in range(n - slow)]
+            + [measurement(k, ttft=3.0 + k / 1000) for k in range(n - slow, n)]
+        )
+
+    def test_a_run_of_slow_calls_fails_less_easily_than_scattered_ones(self):
+        """Ten of a hundred in a row may be one bad minute."""
+        verdict = judge(self.drifting(100, 10), P95)
+        assert verdict.outcome is INCONCLUSIVE
+        assert "neighbours are alike (lag-1 correlation 0.9" in verdict.reason
+        assert outcome(series(scattered(list(self.drifting(100, 10).measurements)))) is FAILED
+
+    def test_what_is_asked_fits_what_they_are_worth(self):
+        """With the number told in the reason the claim does fail, with one less it does not."""
+        least = 0
+        for slow in range(10, 100):
+            verdict = judge(self.drifting(100, slow), P95)
+            least = int(verdict.reason.partition("a fail needs at least ")[2].partition(";")[0])
+            if verdict.outcome is FAILED:
+                assert slow >= least
+                break
+            assert slow < least
+        assert least
+
+    def test_such_calls_leave_no_evidence(self):
+        """An e-value supposes that they are independent."""
+        assert judge(self.drifting(100, 10), P95).evidence is None
+        assert judge(series(calls(100, slow=10)), P95).evidence is not None
+
+    def test_a_mean_is_widened(self):
+        """Alike costs make the interval of the mean wider than scattered ones do."""
+        costs = [0.05 + number / 10_000 for number in range(60)]
+        made = [measurement(number, cost=cost) for number, cost in enumerate(costs)]
+        objective = claim("cost", "mean", "<=", 0.0535)
+        alike, apart = judge(series(made), objective), judge(series(scattered(made)), objective)
+        assert alike.estimate == pytest.approx(apart.estimate)
+        assert alike.high - alike.low > 3 * (apart.high - apart.low)
+        assert (alike.outcome, apart.outcome) == (INCONCLUSIVE, PASSED)
+
+
+class TestManyClaims:
+    """One failing claim makes a run red: they share the probability of a wrong fail."""
+
+    def test_a_claim_of_many_fails_less_easily(self):
+        """Ten slow calls of a hundred refute one p95, not one of forty; what passes passes still."""
+        found = series(calls(100, slow=10))
+        assert outcome(found, P95) is FAILED
+        verdict = judge(found, replace(P95, family=40))
+        assert verdict.outcome is INCONCLUSIVE
+        assert verdict.method.endswith("; 1 of 40 claims: fails wrongly with at most 0.125 %")
+        assert outcome(series(calls(59)), replace(P95, family=40)) is PASSED
+
+    def test_claims_of_a_test_hand_on_what_they_did_not_need(self):
+        """Holm's steps: what does not fail at 2.5 % beside a claim that holds, fails at 5 % beside one that fails."""
+        found = series(calls(100, slow=10))  # p = 2.82 %
+        weak, clear = replace(P95, family=2), replace(P95, statistic="p99", family=2)
+        holds = replace(P95, bound=9.0, family=2)
+        assert [v.outcome for v in judge_all(found, [weak, holds])] == [INCONCLUSIVE, PASSED]
+        assert [v.outcome for v in judge_all(found, [weak, clear])] == [FAILED, FAILED]
+
+    def test_under_early_stopping_the_shares_are_in_the_plans(self):
+        """Nothing is handed on after the fact."""
+        found = series(calls(100, slow=10), stop="early", budget=100)
+        weak, clear = replace(P95, family=2), replace(P95, statistic="p99", family=2)
+        assert judge_all(found, [weak, clear]) == (judge(found, weak), judge(found, clear))

@@ -147,12 +147,38 @@ def test_error_rates_are_watched_too():
     assert watched(early(shuffled(193, 0), 300), ERRORS).settled == "passed"
 
 
-def test_a_mean_is_never_settled_early():
-    """It has no plan: sampling goes on to the end of the budget for it."""
+def test_a_mean_is_settled_at_its_first_look():
+    """At half of the budget, and not a round before."""
     stop = EarlyStop([Objective("cost", "mean", "<=", 1.0)], 200, first=0)
-    for number, one in enumerate(calls(150)):
+    settled = []
+    for number, one in enumerate(calls(100)):
         stop.round_ended(number, one_round(one))
-    assert not stop.settled
+        settled.append(stop.settled)
+    assert settled == [False] * 99 + [True]
+
+
+def test_the_table_of_stops_is_told():
+    """The published one for a p95 and 100 rounds; long sides are shortened, and no fail is told below twenty."""
+    assert judge(early(shuffled(99, 1), 100), P95).stops == (
+        "passes with 0 of 72, 1 of 99; fails with 6 of 31, 7 of 48, 8 of 66, 9 of 87, 10 of 100 bad"
+    )
+
+
+def test_a_family_of_claims_makes_a_fail_harder_and_a_pass_no_harder():
+    """A run that is red when any of forty claims fails gives each a fortieth of the probability."""
+    many = replace(P95, family=40)
+    passing = watched(early(shuffled(90, 0)), many)
+    assert (passing.settled, passing.at) == ("passed", 90)
+    slow = shuffled(100, 12)
+    assert judge(early(slow, 100), P95).outcome is Outcome.FAILED
+    assert judge(early(slow, 100), many).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_second_try_asks_for_more_of_both():
+    """Half of the probability at the first of several tries, a quarter at the second."""
+    assert replace(P95, attempt=1).levels == (0.025, 0.025)
+    assert replace(P95, attempt=2, family=5).levels == (0.0125, 0.0025)
+    assert watched(early(shuffled(90, 0)), replace(P95, attempt=2)).settled == ""
 
 
 def test_rounds_that_bring_different_numbers_of_calls_are_judged_at_the_end():

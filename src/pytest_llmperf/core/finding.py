@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_llmperf.core import wording
-from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.objective import Levels, Objective
 from pytest_llmperf.core.observations import Observations
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.statistics import means
 from pytest_llmperf.statistics.estimate import Estimate, PValues
 
+UNSEEN = "see that the test comes to its LLM calls, and that its client is one that is observed"
 MEND = "an absent value could be anything: mend what makes it absent"
 
 
@@ -26,6 +27,10 @@ class Finding:
     n: int
     missing: int = 0
     remedy: str = ""
+    stops: str = ""
+    """When sampling may end, in words."""
+    evidence: tuple[float, float] | None = None
+    """Natural logarithms of the e-values for a pass and for a fail."""
 
 
 def nothing(reason: str, *, n: int = 0, missing: int = 0, remedy: str = "") -> Finding:
@@ -33,14 +38,25 @@ def nothing(reason: str, *, n: int = 0, missing: int = 0, remedy: str = "") -> F
     return Finding(Outcome.INCONCLUSIVE, None, reason, "none", n, missing, remedy)
 
 
-def shown(p_values: PValues, alpha: float) -> Outcome:
-    """Both directions are tested at the full error probability: for any one truth only one of them can be wrong.
+def unseen(observations: Observations) -> Finding | None:
+    """The finding where there is nothing to judge; None where there is something."""
+    if not observations.values:
+        return nothing(f"no {observations.noun} was judged", remedy=UNSEEN)
+    if not observations.present:
+        why = f": {observations.why_missing}" if observations.why_missing else ""
+        reason = f"no judged {observations.noun} has {wording.a(observations.metric)}{why}"
+        return nothing(reason, missing=observations.missing)
+    return None
+
+
+def shown(p_values: PValues, levels: Levels) -> Outcome:
+    """Neither direction takes from the other's error probability: for any one truth only one of them can be wrong.
 
     With slack the pass is asked of a wider limit than the fail, so both can be shown; then the slack was meant.
     """
-    if p_values.p_pass < alpha:
+    if p_values.p_pass < levels.to_pass:
         return Outcome.PASSED
-    return Outcome.FAILED if p_values.p_fail < alpha else Outcome.INCONCLUSIVE
+    return Outcome.FAILED if p_values.p_fail < levels.to_fail else Outcome.INCONCLUSIVE
 
 
 def without(metric: str, missing: int, why: str) -> str:
@@ -49,7 +65,13 @@ def without(metric: str, missing: int, why: str) -> str:
 
 
 def weighed(
-    p_values: PValues, estimate: Estimate, objective: Objective, reason: str, *, needed: int, observations: Observations
+    p_values: PValues,
+    estimate: Estimate,
+    objective: Objective,
+    reason: str,
+    *,
+    needed: int,
+    observations: Observations,
 ) -> Finding:
     """The finding of a mean or ratio: it needs a least number of values (*needed*), and all of them."""
     n, missing = estimate.n, observations.missing
@@ -59,7 +81,7 @@ def weighed(
     if n < needed:
         reason += f"; {needed} are the fewest that such a claim is judged on"
         return Finding(Outcome.INCONCLUSIVE, estimate, reason, estimate.method, n, 0, f"raise rounds to {needed}")
-    outcome = shown(p_values, objective.alpha)
+    outcome = shown(p_values, objective.levels)
     remedy = "raise rounds, or allow slack" if outcome is Outcome.INCONCLUSIVE else ""
     return Finding(outcome, estimate, reason, estimate.method, n, 0, remedy)
 

@@ -48,7 +48,7 @@ def _quantile(gaps: CallGaps, level: float, objective: Objective, absent: Observ
     bad = [float(sum(map(objective.violated_by, call))) for call in gaps.calls]
     relaxed = [float(sum(objective.violated_by(gap, relaxed=True) for gap in call)) for call in gaps.calls]
     p_pass = means.total_ratio_p_values(relaxed, sizes, tolerated).p_pass
-    fewest = quantiles.least_n_to_pass(tolerated, objective.alpha) or 0
+    fewest = quantiles.least_n_to_pass(tolerated, objective.levels.to_pass) or 0
     p_values = PValues(
         p_pass if len(sizes) >= fewest else 1.0, means.total_ratio_p_values(bad, sizes, tolerated).p_fail
     )

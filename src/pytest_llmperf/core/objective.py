@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.errors import UsageError
@@ -14,6 +15,15 @@ SHARES = frozenset({"error_rate", "throttle_rate"})
 """Metrics that are a share of yes-or-no observations."""
 TOTALS = frozenset({"total_tps", "rpm"})
 """Metrics of the whole series."""
+
+
+class Levels(NamedTuple):
+    """The probabilities of error that a verdict may use."""
+
+    to_pass: float
+    """Of a wrong pass."""
+    to_fail: float
+    """Of a wrong fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,16 @@ class Objective:
     mark: str = ""
     """The mark it was written as."""
     unit: str = ""
+    family: float = 1
+    """How many claims share the probability of a wrong fail, because one fail makes the run red. A run that passes when
+    all of its claims do needs no such share for its passes (Berger 1982)."""
+    attempt: int = 0
+    """Which try this is, from 1, of a test that is run again when it fails; 0 where it is not. Every try is a chance to
+    be wrong, so that each has half the probability of the one before."""
+    cap: float | None = None
+    """The largest value that can occur, where that is known; of a mean."""
+    given: Levels | None = None
+    """The probabilities of error that one look of several may use."""
 
     @property
     def level(self) -> float | None:
@@ -41,8 +61,18 @@ class Objective:
 
     @property
     def alpha(self) -> float:
-        """Probability of a wrong verdict, in either direction."""
-        return round(1 - self.confidence, 12)
+        """Probability of a wrong pass."""
+        from pytest_llmperf.statistics.multiplicity import attempt_alpha
+
+        alpha = round(1 - self.confidence, 12)
+        return attempt_alpha(alpha, self.attempt) if self.attempt else alpha
+
+    @property
+    def levels(self) -> Levels:
+        """Probabilities of a wrong pass and of a wrong fail."""
+        from pytest_llmperf.statistics.multiplicity import suite_alpha
+
+        return self.given or Levels(self.alpha, suite_alpha(self.alpha, self.family))
 
     @property
     def tolerated(self) -> float:

@@ -42,6 +42,11 @@ class Verdict:
     """By which share of the limit it may be exceeded for a pass."""
     mark: str = ""
     arm: str = ""
+    stops: str = ""
+    """When sampling may end by this claim, in words; empty where it was judged once, at the end."""
+    evidence: tuple[float, float] | None = None
+    """Natural logarithms of the e-values for a pass and for a fail, which of independent runs add up; None where the
+    claim is no share of independent observations."""
 
 
 def combined(outcomes: list[Outcome]) -> Outcome:

@@ -15,10 +15,10 @@ whole budget is used, and the claim is decided by the number of independent valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Protocol
 
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.finding import shown
@@ -38,6 +38,19 @@ LARGEST_BUDGET = 10_000
 """Observations up to which a plan is worked out; its cost grows with their square (3 s at this size)."""
 
 Settled = Literal["", "passed", "failed", "spent"]
+_MOST_STOPS = 8
+"""Steps of a table of stops that are told on either side."""
+
+
+class Watching(Protocol):
+    """A claim under way."""
+
+    def add_round(self, one: Series) -> None:
+        """Take the next round in dispatch order, given as a series of its own."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it needs no more rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +116,12 @@ class Watch:
 
     def _begin(self, per_round: int) -> None:
         self.per_round, budget = per_round, per_round * self.rounds
-        tolerated, relaxed = _tolerated(self.objective)
+        tolerated, relaxed = tolerated_shares(self.objective)
         usable = 0 < budget <= LARGEST_BUDGET and all(0 < share < 1 for share in (tolerated, relaxed))
         if usable and self.objective.alpha < 0.5:
             self.to_pass, self.to_fail = (
-                spending_plan(
-                    share, self.objective.alpha, budget, fail_floor=min(FAIL_FLOOR, budget), futility=FUTILITY
-                )
-                for share in (relaxed, tolerated)
+                spending_plan(share, level, budget, fail_floor=min(FAIL_FLOOR, budget), futility=FUTILITY)
+                for share, level in zip((relaxed, tolerated), self.objective.levels, strict=True)
             )
 
     def _decide(self) -> None:
@@ -131,17 +142,17 @@ class Watch:
             self.settled, self.at = step or "spent", n
 
     def _likeness(self) -> Dependence:
-        return dependence([flag.value for flag in self.flags], _tolerated(self.objective)[0])
+        return dependence([flag.value for flag in self.flags], tolerated_shares(self.objective)[0])
 
     def _decided_by_worth(self) -> Settled:
         """The fixed test on as many independent observations as the dependent ones are worth."""
-        tolerated, relaxed = _tolerated(self.objective)
+        tolerated, relaxed = tolerated_shares(self.objective)
         self.likeness = worth = self._likeness()
         p_values = PValues(
             quantiles.binomial_p_values(*worth.effective(self._bad_with_slack), relaxed).p_pass,
             quantiles.binomial_p_values(*worth.effective(self._bad), tolerated).p_fail,
         )
-        outcome = shown(p_values, self.objective.alpha)
+        outcome = shown(p_values, self.objective.levels)
         return "passed" if outcome is Outcome.PASSED else "failed" if outcome is Outcome.FAILED else "spent"
 
     @property
@@ -163,6 +174,33 @@ def watched(series: Series, objective: Objective, error: float = 0.0) -> Watch:
     return watch
 
 
+def stops(to_pass: SpendingPlan, to_fail: SpendingPlan) -> str:
+    """The table of stops in words: `passes with 0 bad of 72, 1 of 99; fails with 7 of 48, 8 of 66, …`.
+
+    It is the test itself: after so many observations with at most, or at least, so many bad ones it is decided.
+    """
+    passing = [f"{bad} of {n}" for n, bad in steps(to_pass.pass_at) if bad >= 0]
+    failing = [f"{bad} of {n}" for n, bad in _last_of_each(to_fail.fail_at) if to_fail.fail_floor <= n and bad <= n]
+    told = [f"{verb} with {_listed(found)}" for verb, found in (("passes", passing), ("fails", failing)) if found]
+    return "; ".join(told) + " bad" if told else ""
+
+
+def steps(table: Sequence[int]) -> list[tuple[int, int]]:
+    """Where a table of stops first reaches each of its numbers: (n, number)."""
+    return [(n, number) for n, number in enumerate(table, 1) if n == 1 or number != table[n - 2]]
+
+
+def _last_of_each(table: Sequence[int]) -> list[tuple[int, int]]:
+    """Until when each number of a table of stops is enough: (n, number)."""
+    return [(n, number) for n, number in enumerate(table, 1) if n == len(table) or number != table[n]]
+
+
+def _listed(parts: list[str]) -> str:
+    if len(parts) <= _MOST_STOPS:
+        return ", ".join(parts)
+    return ", ".join([*parts[: _MOST_STOPS - 1], "…", parts[-1]])
+
+
 def by_round(series: Series) -> Iterator[Series]:
     """Each judged round as a series of its own, in dispatch order."""
     calls = sorted(series.measurements, key=lambda m: (m.round, m.dispatched))
@@ -171,8 +209,8 @@ def by_round(series: Series) -> Iterator[Series]:
         yield replace(series, rounds=(round_,), measurements=grouped.get(round_.number, ()))
 
 
-def _tolerated(objective: Objective) -> tuple[float, float]:
-    """The share of bad observations that is tolerated, and the same with slack."""
+def tolerated_shares(objective: Objective) -> tuple[float, float]:
+    """The share of bad observations that a claim on a quantile or a rate tolerates, and the same with slack."""
     if objective.level is not None:
         return objective.tolerated, objective.tolerated
     upper = objective.direction == "<="
@@ -183,7 +221,12 @@ def _tolerated(objective: Objective) -> tuple[float, float]:
 
 def first_rounds(series: Series, observations: int, per_round: int) -> Series:
     """The series as it stood when so many *observations* had been judged."""
-    kept = series.judged_rounds[: observations // per_round]
+    return upto_round(series, observations // per_round)
+
+
+def upto_round(series: Series, count: int) -> Series:
+    """The series with its first *count* judged rounds only."""
+    kept = series.judged_rounds[:count]
     numbers = {round_.number for round_ in kept}
     return replace(series, rounds=kept, measurements=tuple(m for m in series.measurements if m.round in numbers))
 

@@ -7,6 +7,7 @@ numbers too, and two ways to write "2340 ms" would drift apart: so the one way l
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 _MILLISECONDS_UP_TO = 10.0
 """Seconds from which a duration reads better in seconds."""
@@ -69,6 +70,12 @@ def percent(share: float) -> str:
 def count(n: int, one: str, many: str | None = None) -> str:
     """A number with its noun: `1 call`, `2 calls`."""
     return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def listed(things: Iterable[object]) -> str:
+    """`50, 75 and 100`."""
+    *first, last = map(str, things)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def a(name: str) -> str:

@@ -79,9 +79,9 @@ def _series(execution: Execution) -> Series:
 
 
 def _verdicts(execution: Execution, series: Series) -> tuple[Verdict, ...]:
-    from pytest_llmperf.core.judge import judge
+    from pytest_llmperf.core.judge import judge_all
 
-    return tuple(judge(series, objective) for objective in execution.scenario.objectives)
+    return judge_all(series, execution.scenario.objectives)
 
 
 def _result(

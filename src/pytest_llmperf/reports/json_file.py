@@ -143,6 +143,10 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "missing": verdict.missing,
         "reason": verdict.reason,
         "remedy": verdict.remedy,
+        "stops": verdict.stops,
+        "evidence": None
+        if verdict.evidence is None
+        else dict(zip(("to_pass", "to_fail"), verdict.evidence, strict=True)),
     }
 
 

@@ -91,13 +91,17 @@ def _block(result: TestResult, name: str, verbosity: int) -> Block:
 def _claim_row(verdict: Verdict, verbosity: int) -> Row:
     passed = verdict.outcome is Outcome.PASSED
     told = [verdict.reason, *([f"next: {verdict.remedy}"] if verdict.remedy else [])]
+    planned = [f"sampling: {verdict.stops}"] if verdict.stops and verbosity > 0 else []
     return Row(
         arm=verdict.arm,
         claim=verdict.claim,
         measured=formatting.measured(verdict),
         n=str(verdict.n),
         outcome=str(verdict.outcome),
-        below=tuple(Line(words, "dim" if passed else "") for words in told if verbosity > 0 or not passed),
+        below=(
+            *(Line(words, "dim" if passed else "") for words in told if verbosity > 0 or not passed),
+            *(Line(words, "dim") for words in planned),
+        ),
     )
 
 

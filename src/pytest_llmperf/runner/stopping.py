@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pytest_llmperf.core.judge import watching
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.series import Series
-from pytest_llmperf.core.watch import Watch
+from pytest_llmperf.core.watch import Watching
 
 
 @dataclass(slots=True)
@@ -23,10 +24,10 @@ class EarlyStop:
     first: int
     """Number of the first judged round."""
     _waiting: dict[int, Series] = field(default_factory=dict)
-    _watches: list[Watch] = field(init=False)
+    _watches: list[Watching] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watches = [Watch(objective, self.rounds) for objective in self.objectives]
+        self._watches = [watching(objective, self.rounds) for objective in self.objectives]
 
     def round_ended(self, number: int, one: Series) -> None:
         """Take a round that ended, given as a series of its own; it waits until those before it have ended."""

@@ -104,6 +104,16 @@ def design_effect(r: float, theta0: float) -> float:
     return 1.0 + 2.0 * float(_indicator_correlations(np.power(r, lags), theta0).sum())
 
 
+def mean_design_effect(r: float) -> float:
+    """Return D = (1 + r) / (1 - r), how many values of a first-order autoregression are worth one for their mean.
+
+    1 for r <= 0. (Bartlett 1946, "On the theoretical specification and sampling properties of autocorrelated
+    time-series".)
+    """
+    r = min(max(r, 0.0), STRONGEST)
+    return (1.0 + r) / (1.0 - r)
+
+
 def indicator_correlation(r: float, theta0: float) -> float:
     """Return the correlation of two "bad" flags whose latent normal values correlate by ``r``, in [0, 1].
 

@@ -40,7 +40,11 @@ class Moments(NamedTuple):
     mean: float
     standard_error: float
     skewness: float
-    n: int
+    n: float
+
+    def worth(self, share: float) -> Moments:
+        """Return the same for values that are worth only this ``share`` of as many independent ones."""
+        return self._replace(standard_error=self.standard_error / math.sqrt(share), n=max(2.0, self.n * share))
 
     def corrected(self, mu: float) -> float:
         """Return T at a supposed mean ``mu``; ±inf, or 0 at the mean itself, when there is no spread."""
@@ -96,7 +100,7 @@ def least_n_for_mean(skewness: float) -> int:
     return LEAST_N_SKEWED if abs(skewness) > STRONG_SKEWNESS else LEAST_N
 
 
-def mean_p_values(values: Sequence[float], limit: float, *, at_least: bool = False) -> PValues:
+def mean_p_values(values: Sequence[float], limit: float, *, at_least: bool = False, worth: float = 1.0) -> PValues:
     """Test "the mean is at most ``limit``" in both directions with Hall's t.
 
     An infinite value makes the mean infinite for certain. A single value, or none, shows nothing: (1, 1).
@@ -105,6 +109,7 @@ def mean_p_values(values: Sequence[float], limit: float, *, at_least: bool = Fal
         values: One number per call, in any unit.
         limit: The claimed bound on the mean, in the same unit.
         at_least: Test "the mean is at least ``limit``" instead.
+        worth: How many independent values one of them is worth, in (0, 1].
 
     Raises:
         ValueError: If a value or the limit is NaN, or both infinities occur.
@@ -117,14 +122,14 @@ def mean_p_values(values: Sequence[float], limit: float, *, at_least: bool = Fal
         return _oriented(PValues(float(above), float(not above)), at_least=at_least)
     if array.size < 2:
         return PValues(1.0, 1.0)
-    return _p_values(_at_limit(moments(array), limit), limit, at_least=at_least)
+    return _p_values(_at_limit(moments(array).worth(worth), limit), limit, at_least=at_least)
 
 
-def mean_estimate(values: Sequence[float], confidence: float) -> Estimate:
+def mean_estimate(values: Sequence[float], confidence: float, *, worth: float = 1.0) -> Estimate:
     """Estimate a mean with the two-sided interval of Hall's t.
 
     The interval is (-inf, inf) for a single value, a point for values without spread, and infinite on both ends when
-    the mean is.
+    the mean is. ``worth`` is as of `mean_p_values`.
 
     Raises:
         ValueError: If there are no values, one is NaN, both infinities occur, or ``confidence`` is out of range.
@@ -138,9 +143,10 @@ def mean_estimate(values: Sequence[float], confidence: float) -> Estimate:
     if seen.n == 1:
         return Estimate(seen.mean, -math.inf, math.inf, confidence, "a single value", 1)
     if seen.standard_error == 0.0:
-        return Estimate(seen.mean, seen.mean, seen.mean, confidence, NO_SPREAD, seen.n)
-    reach = critical_t(seen.n - 1, confidence)
-    return Estimate(seen.mean, seen.mean_at(reach), seen.mean_at(-reach), confidence, HALL, seen.n)
+        return Estimate(seen.mean, seen.mean, seen.mean, confidence, NO_SPREAD, array.size)
+    fewer = seen.worth(worth)
+    reach = critical_t(fewer.n - 1, confidence)
+    return Estimate(seen.mean, fewer.mean_at(reach), fewer.mean_at(-reach), confidence, HALL, array.size)
 
 
 def total_ratio_p_values(

@@ -66,8 +66,12 @@ def attempt_alpha(alpha: float, attempt: int) -> float:
     return math.ldexp(alpha, -attempt)
 
 
-def suite_alpha(alpha: float, tests: int) -> float:
-    """Return α / m, the fail level of each of m sequential tests known before the first call (Bonferroni)."""
+def suite_alpha(alpha: float, tests: float) -> float:
+    """Return α / m, the fail level of each of m tests known before the first call (Bonferroni).
+
+    With a group of k of them judged at once, Holm's steps may go on inside of it: after r rejections the others have
+    the group's share, α·k/m, for k - r tests, which is m·(k - r)/k in place of m here.
+    """
     require_open_unit("alpha", alpha)
     if tests < 1:
         raise ValueError(f"a suite has at least one test, got {tests}")

@@ -190,7 +190,7 @@ def test_the_last_failed_test_runs_again(suite, pytester):
     source = """
         import pytest
         from talk import *
-        pytestmark = pytest.mark.llmperf(rounds=8, stop="fixed")
+        pytestmark = pytest.mark.llmperf(rounds=20, stop="fixed")
         @pytest.mark.latency(p50_ms=1)
         def test_slow(): ran("slow"); ask()
         @pytest.mark.latency(p50_ms=60_000)

@@ -92,9 +92,13 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "min_total_tps": _number(0, above=True),
         "min_rpm": _number(0, above=True),
     },
-    "cost": {"max_usd": _number(0, above=True), "max_usd_per_mtok": _number(0, above=True)},
+    "cost": {
+        "max_usd": _number(0, above=True),
+        "max_usd_per_mtok": _number(0, above=True),
+        "cap_usd": _number(0, above=True),
+    },
     "error_rate": {"max": _number(0, below=1), "throttled_max": _number(0, below=1)},
-    "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0)},
+    "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0), "cap": _number(0, above=True)},
 }
 """Every mark's arguments; all are keyword-only."""
 

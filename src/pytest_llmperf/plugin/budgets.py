@@ -8,6 +8,9 @@ from pytest_llmperf.core import wording
 from pytest_llmperf.core.objective import SHARES, Objective
 from pytest_llmperf.plugin.marks import Scenario
 
+LARGEST_PLANNED = 10_000
+"""Rounds up to which a likely number is told."""
+
 
 def undecidable(scenario: Scenario) -> list[str]:
     """Claims that the rounds can neither pass nor fail, in words; each is an error of the test's author."""
@@ -38,10 +41,10 @@ def _undecidable(objective: Objective, rounds: int) -> str:
             what = "a mean" if objective.statistic == "mean" else "a total"
             return f"{objective.mark}: {rounds} rounds cannot decide {what}; {LEAST_N} are the fewest"
         return ""
-    able = decidability(rounds, share, _alpha(objective))
-    if able.can_pass or able.can_fail:
+    able, failing = (decidability(rounds, share, level) for level in objective.levels)
+    if able.can_pass or failing.can_fail:
         return ""
-    least = [n for n in (able.least_n_to_pass, able.least_n_to_fail) if n is not None]
+    least = [n for n in (able.least_n_to_pass, failing.least_n_to_fail) if n is not None]
     enough = f"; {min(least)} are the fewest that can" if least else ""
     return (
         f"{objective.mark}: {wording.count(rounds, 'round')} can neither pass nor fail {objective.described()}{enough}"
@@ -54,17 +57,23 @@ def _unpassable(objective: Objective, rounds: int) -> str:
     share = tolerated_share(objective)
     if share is None:
         return ""
-    able = decidability(rounds, share, _alpha(objective))
-    if able.can_pass or not able.can_fail:
+    able, failing = (decidability(rounds, share, level) for level in objective.levels)
+    if able.can_pass or not failing.can_fail:
         return ""
     claim = f"{objective.mark}: {wording.count(rounds, 'round')} can fail {objective.described()} but never pass it"
     if able.least_n_to_pass is None:
         return f"{claim}: no number of rounds shows that something cannot happen"
-    hint = f"{claim}; {able.least_n_to_pass} are needed"
+    hint = f"{claim}; {able.least_n_to_pass} are needed{_likely(share, objective)}"
     if objective.level is None or objective.direction != "<=":
         return hint
     return f"{hint}, or claim p{math.floor(able.highest_level * 100)}, the highest quantile {rounds} can pass"
 
 
-def _alpha(objective: Objective) -> float:
-    return round(1 - objective.confidence, 12)
+def _likely(share: float, objective: Objective) -> str:
+    """What a pass is likely to take, where some calls are beyond the limit after all."""
+    from pytest_llmperf.statistics.planning import fixed_budget
+
+    found = fixed_budget(share, objective.alpha, share / 4, 0.8, most=LARGEST_PLANNED)
+    if found is None:
+        return ""
+    return f" when not one call is beyond the limit, about {found.budget} when {wording.percent(share / 4)} of them are"

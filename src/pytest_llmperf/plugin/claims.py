@@ -61,8 +61,15 @@ class _Claims:
         common = {"confidence": self.plan.confidence, "slack": self.plan.slack, "mark": f"{self.name}({shown})"}
         object.__setattr__(self, "common", common)
 
-    def one(self, metric: str, statistic: str, direction: str, bound: float, *, unit: str = "") -> Objective:
-        return Objective(metric, statistic, direction, bound, unit=unit, **self.common)
+    def one(self, metric: str, statistic: str, direction: str, bound: float, **more: Any) -> Objective:
+        return Objective(metric, statistic, direction, bound, **more, **self.common)
+
+    def cap(self, key: str, bound: float) -> float | None:
+        """The largest value that can occur, where the mark says it."""
+        cap: float | None = self.arguments.get(key)
+        if cap is not None and cap <= bound:
+            raise ValueError(f"{self.common['mark']}: {key} is the most that can occur, so it lies above the limit")
+        return cap
 
     def nothing(self, what: str) -> ValueError:
         return ValueError(f"{self.common['mark']}: claims nothing; give {what}")
@@ -102,7 +109,8 @@ def _cost(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
     claims = _Claims("cost", arguments, plan)
     objectives = []
     if "max_usd" in arguments:
-        objectives.append(claims.one("cost", "mean", "<=", arguments["max_usd"]))
+        cap = claims.cap("cap_usd", arguments["max_usd"])
+        objectives.append(claims.one("cost", "mean", "<=", arguments["max_usd"], cap=cap))
     if "max_usd_per_mtok" in arguments:
         objectives.append(claims.one("cost", "per_mtok", "<=", arguments["max_usd_per_mtok"], unit="USD/Mtok"))
     if not objectives:
@@ -133,7 +141,9 @@ def _claim(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
     direction, bound = ("<=", arguments["max"]) if "max" in arguments else (">=", arguments["min"])
     if metric in SHARES and bound > 1:
         raise ValueError(f"{mark}: {metric} is a share from 0 to 1")
-    return [claims.one(metric, statistic, direction, bound)]
+    if "cap" in arguments and statistic != "mean":
+        raise ValueError(f"{mark}: cap belongs to statistic='mean'")
+    return [claims.one(metric, statistic, direction, bound, cap=claims.cap("cap", bound))]
 
 
 def _check_metric(metric: str, mark: str) -> None:

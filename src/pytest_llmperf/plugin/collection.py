@@ -19,17 +19,25 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
         pytest.UsageError: marks or settings that cannot mean anything, all of them named at once.
     """
     errors: list[str] = []
+    found: dict[pytest.Function, Scenario] = {}
     for item in items:
         if not isinstance(item, pytest.Function):
             continue  # a doctest under a module's mark, say
         try:
-            scenario = _scenario(item, run)
+            scenario = resolve(item, run.settings)
         except (ValueError, LLMPerfError) as error:
             errors.append(f"{item.nodeid}: {error}")
             continue
         if scenario is not None:
-            item.stash[SCENARIO] = scenario
-    prepared = any(SCENARIO in item.stash for item in items)
+            found[item] = scenario
+    family = sum(len(scenario.objectives) for scenario in found.values()) if run.settings.multiplicity == "holm" else 1
+    for item, scenario in found.items():
+        item.stash[SCENARIO] = scenario.one_of(family)
+        try:
+            _check_budget(item, item.stash[SCENARIO])
+        except (ValueError, LLMPerfError) as error:
+            errors.append(f"{item.nodeid}: {error}")
+    prepared = bool(found)
     if prepared and not errors:
         errors += _unusable_settings(run)
     if errors:
@@ -37,17 +45,13 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
     return prepared
 
 
-def _scenario(item: pytest.Item, run: Run) -> Scenario | None:
-    scenario = resolve(item, run.settings)
-    if scenario is None:
-        return None
+def _check_budget(item: pytest.Item, scenario: Scenario) -> None:
     from pytest_llmperf.plugin.budgets import undecidable, unpassable
 
     if hopeless := undecidable(scenario):
         raise ValueError("\n".join(hopeless))
     for text in unpassable(scenario):
         _warn(item, text)
-    return scenario
 
 
 def _warn(item: pytest.Item, text: str) -> None:

@@ -81,6 +81,9 @@ class Execution:
     def __post_init__(self) -> None:
         from pytest_llmperf.capture import Recorder
 
+        # Where pytest-rerunfailures counts its tries; there only when it may run the test again.
+        if attempt := getattr(self.item, "execution_count", 0):
+            self.scenario = self.scenario.tried(attempt)
         self._recorder = Recorder(self._now_ns)
         self.sampling = self._new_sampling()
 

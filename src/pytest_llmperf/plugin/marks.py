@@ -7,7 +7,7 @@ behind the function's and a base class before its child, so it is not used.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +26,14 @@ class Scenario:
 
     plan: Plan
     objectives: tuple[Objective, ...]
+
+    def one_of(self, claims: int) -> Scenario:
+        """The same, where the run has so many claims: they share the probability of a wrong fail."""
+        return replace(self, objectives=tuple(replace(each, family=max(claims, 1)) for each in self.objectives))
+
+    def tried(self, attempt: int) -> Scenario:
+        """The same at a later try (from 1) of a test that is run again when it fails."""
+        return replace(self, objectives=tuple(replace(each, attempt=attempt) for each in self.objectives))
 
 
 def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:

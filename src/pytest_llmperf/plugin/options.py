@@ -91,6 +91,13 @@ OPTIONS = (
     Option("max_usd", _positive, None, "most dollars the whole run may spend", metavar="USD"),
     Option("max_calls", _whole(1), None, "most HTTP attempts the whole run may send", metavar="N"),
     Option("max_seconds", _positive, None, "most seconds the whole run may sample", metavar="S"),
+    Option(
+        "multiplicity",
+        str,
+        "holm",
+        "whether the claims of a run share the probability of a wrong fail",
+        ("holm", "none"),
+    ),
     Option("inconclusive", str, "warn", "how an inconclusive test ends", ("warn", "fail", "pass")),
     Option("json", Path, None, "write a JSON report (schema 1)", metavar="PATH"),
     Option("junit", str, "testcase", "where --junitxml carries the properties", ("testcase", "suite", "off")),
@@ -114,6 +121,7 @@ class Settings:
     max_usd: float | None
     max_calls: int | None
     max_seconds: float | None
+    multiplicity: str
     inconclusive: str
     json: Path | None
     junit: str

@@ -15,7 +15,7 @@ import sys
 from typing import Protocol
 
 from pytest_llmperf._version import __version__
-from pytest_llmperf.cli import plan, serve
+from pytest_llmperf.cli import plan, pool, serve
 from pytest_llmperf.core.errors import LLMPerfError
 
 DONE, NO, WRONG = 0, 1, 2
@@ -38,7 +38,7 @@ class Command(Protocol):
         """
 
 
-COMMANDS: dict[str, Command] = {"plan": plan, "serve": serve}
+COMMANDS: dict[str, Command] = {"plan": plan, "pool": pool, "serve": serve}
 
 
 def parser() -> argparse.ArgumentParser:

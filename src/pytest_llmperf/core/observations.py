@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_llmperf.core.errors import UsageError
@@ -40,7 +41,7 @@ class Observations:
     @property
     def missing(self) -> int:
         """How many are absent."""
-        return sum(value is None for value in self.values)
+        return self.values.count(None)
 
 
 def resolved_metric(metric: str, series: Series) -> str:
@@ -70,9 +71,16 @@ def observe(series: Series, metric: str) -> Observations:
     if metric not in METRICS:
         values = tuple(round_.records.get(metric, round_.scores.get(metric)) for round_ in series.judged_rounds)
         return Observations(metric, "round", values, f"the body recorded no {metric!r}")
-    cut = series.cut
-    known = tuple(None if was_cut(m, cut) else m.values.get(metric) for m in series.judged)
-    return Observations(metric, "call", known, _why(metric, series, cut))
+    return of_calls(series.judged, series.cut, metric)
+
+
+def of_calls(calls: Sequence[Measurement], cut: frozenset[int], metric: str) -> Observations:
+    """The numbers that these calls have of a metric, in their order; a call of a *cut* round may have none."""
+    if cut:
+        values = tuple(None if was_cut(call, cut) else call.values.get(metric) for call in calls)
+    else:
+        values = tuple([call.values.get(metric) for call in calls])
+    return Observations(metric, "call", values, _why(metric, calls, cut) if None in values else "")
 
 
 def recorded_unit(series: Series, name: str) -> str:
@@ -85,13 +93,10 @@ def was_cut(measurement: Measurement, cut: frozenset[int]) -> bool:
     return bool(measurement.failure) and measurement.round in cut
 
 
-def _why(metric: str, series: Series, cut: frozenset[int]) -> str:
+def _why(metric: str, calls: Sequence[Measurement], cut: frozenset[int]) -> str:
     """The most common reason why a metric is absent."""
-    reasons = Counter(
-        INTERRUPTED if was_cut(m, cut) else m.absent[metric]
-        for m in series.judged
-        if metric in m.absent or was_cut(m, cut)
-    )
+    known = [call.absent[metric] for call in calls if metric in call.absent and not was_cut(call, cut)]
+    reasons = Counter(known) + Counter({INTERRUPTED: sum(was_cut(call, cut) for call in calls) if cut else 0})
     return reasons.most_common(1)[0][0] if reasons else ""
 
 
@@ -117,7 +122,7 @@ def _costs(series: Series) -> Observations:
         if call.round in by_round:
             by_round[call.round].append(call.values.get("cost"))
     sums = tuple(_sum(costs) if calls else None for costs in by_round.values())
-    return Observations("cost", "round", sums, _why("cost", series, cut) if calls else "no call was seen")
+    return Observations("cost", "round", sums, _why("cost", calls, cut) if calls else "no call was seen")
 
 
 def _sum(values: list[float | None]) -> float | None:
@@ -136,7 +141,7 @@ class CallGaps:
     @property
     def pooled(self) -> list[float]:
         """The gaps of all calls."""
-        return [gap for gaps in self.calls for gap in gaps]
+        return list(itertools.chain.from_iterable(self.calls))
 
 
 def gaps_by_call(series: Series, error: float = 0.0) -> CallGaps:
@@ -144,8 +149,8 @@ def gaps_by_call(series: Series, error: float = 0.0) -> CallGaps:
 
     A failed call weighs as much as any: its gaps are infinite, as many as a call has on average.
     """
-    cut = series.cut
-    known = [m for m in series.judged if not was_cut(m, cut) and "event_gap" not in m.absent]
+    judged, cut = series.judged, series.cut
+    known = [m for m in judged if "event_gap" not in m.absent and not was_cut(m, cut)]
     sizes = [len(m.event_gaps) for m in known if not m.failure]
     usual = round(sum(sizes) / len(sizes)) if sizes else 1
     calls = tuple(
@@ -154,8 +159,8 @@ def gaps_by_call(series: Series, error: float = 0.0) -> CallGaps:
         else tuple(max(gap + error, 0.0) for gap in m.event_gaps)
         for m in known
     )
-    missing = len(series.judged) - len(known)
-    return CallGaps(tuple(gaps for gaps in calls if gaps), missing, _why("event_gap", series, cut))
+    why = _why("event_gap", judged, cut)
+    return CallGaps(tuple(gaps for gaps in calls if gaps), len(judged) - len(known), why)
 
 
 def total_tokens(measurement: Measurement) -> float | None:

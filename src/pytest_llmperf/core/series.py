@@ -94,16 +94,18 @@ class Series:
         flight when a cap is reached are the slow ones.
         """
         interrupted = {round_.number for round_ in self.rounds if round_.ended is None}
+        if not interrupted:
+            return frozenset()
         return frozenset(m.round for m in self.measurements if m.failure and m.round in interrupted)
 
     @property
     def judged_rounds(self) -> tuple[Round, ...]:
         """The rounds that count: no warm-ups, and none that was interrupted between two calls."""
         cut = self.cut
-        return tuple(r for r in self.rounds if not r.warmup and (r.ended is not None or r.number in cut))
+        return tuple([r for r in self.rounds if not r.warmup and (r.ended is not None or r.number in cut)])
 
     @property
     def judged(self) -> tuple[Measurement, ...]:
         """The calls of the rounds that count."""
         counted = {round_.number for round_ in self.judged_rounds}
-        return tuple(m for m in self.measurements if m.round in counted)
+        return tuple([m for m in self.measurements if m.round in counted])

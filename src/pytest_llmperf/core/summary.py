@@ -21,6 +21,7 @@ from pytest_llmperf.core.observations import (
     completions,
     gaps_by_call,
     observe,
+    of_calls,
     recorded_unit,
     was_cut,
 )
@@ -98,15 +99,9 @@ def summarised(series: Series) -> Summary:
 
 def _listed(series: Series, calls: Sequence[Measurement], cut: frozenset[int]) -> list[Observations]:
     """Everything that has one value per call or round."""
-    tabled = [_per_call(calls, cut, name) for name, row in METRICS.items() if row.per == "call"]
+    # By call, cost too, where a claim on it adds up its round.
+    tabled = [of_calls(calls, cut, name) for name, row in METRICS.items() if row.per == "call"]
     return [*tabled, *(observe(series, name) for name in ("scenario", *_recorded(series)))]
-
-
-def _per_call(calls: Sequence[Measurement], cut: frozenset[int], name: str) -> Observations:
-    """What `observe` gives, but cost too is listed by call, where a claim on it adds up its round."""
-    absent = [INTERRUPTED if was_cut(call, cut) else call.absent.get(name, "") for call in calls]
-    values = tuple(None if was_cut(call, cut) else call.values.get(name) for call in calls)
-    return Observations(name, "call", values, _most_common(Counter(filter(None, absent))))
 
 
 def _recorded(series: Series) -> list[str]:
@@ -134,18 +129,19 @@ def _described(values: Sequence[float], unit: str, missing: int, reason: str) ->
     reason = reason if missing else ""
     if not values:
         return MetricSummary(unit, 0, missing, reason)
-    from pytest_llmperf.statistics.quantiles import quantile_rank
+    from pytest_llmperf.statistics.quantiles import order_statistics
 
-    ordered, n = sorted(values), len(values)
+    n = len(values)
+    smallest, *quantiles, largest = order_statistics(values, LEVELS.values())
     return MetricSummary(
         unit,
         n,
         missing,
         reason,
         mean=math.fsum(values) / n,
-        min=ordered[0],
-        max=ordered[-1],
-        **{name: ordered[quantile_rank(n, level) - 1] for name, level in LEVELS.items()},
+        min=smallest,
+        max=largest,
+        **dict(zip(LEVELS, quantiles, strict=True)),
     )
 
 
@@ -176,10 +172,6 @@ def _usage(usages: Sequence[Usage]) -> Usage:
         field.name: _sum(getattr(usage, field.name) for usage in usages) for field in fields(Usage)
     }
     return Usage(**sums)
-
-
-def _most_common(reasons: Counter[str]) -> str:
-    return next((reason for reason, _ in reasons.most_common(1)), "")
 
 
 def _sum(amounts: Iterable[_Number | None]) -> _Number | None:

@@ -31,7 +31,7 @@ from pytest_llmperf.statistics.binomial import (
 from pytest_llmperf.statistics.estimate import Estimate, PValues
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def bad_share(level: float) -> float:
@@ -127,6 +127,16 @@ def quantile(values: Sequence[float], level: float) -> float:
     """
     require_open_unit("level", level)
     return _ranked(np.sort(as_floats(values, least=1)), level)
+
+
+def order_statistics(values: Sequence[float], levels: Iterable[float]) -> list[float]:
+    """Return the smallest value, the sample quantiles at ``levels``, and the largest value, of one sorting.
+
+    Raises:
+        ValueError: If there are no values, or one is NaN.
+    """
+    ordered = np.sort(as_floats(values, least=1))
+    return [float(ordered[0]), *(_ranked(ordered, level) for level in levels), float(ordered[-1])]
 
 
 def quantile_ranks(n: int, level: float, tail: float) -> tuple[int | None, int | None]:

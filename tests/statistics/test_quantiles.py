@@ -188,6 +188,18 @@ class TestQuantile:
             quantiles.quantile([], 0.5)
 
 
+class TestOrderStatistics:
+    def test_several_quantiles_come_of_one_sorting(self):
+        """Between the smallest and the largest value, the same that `quantile` gives."""
+        values = [5.0, INF, 1.0, 4.0, 2.0, 3.0, 6.0, 7.0, 8.0, 9.0]
+        assert quantiles.order_statistics(values, [0.5, 0.9]) == [1.0, 5.0, 9.0, INF]
+
+    def test_no_values_have_none(self):
+        """There is no smallest of nothing."""
+        with pytest.raises(ValueError, match="at least 1 value"):
+            quantiles.order_statistics([], [0.5])
+
+
 class TestQuantileEstimate:
     def test_p50_of_a_hundred(self):
         """The textbook interval of the median at n = 100 runs from the 40th to the 61st value."""

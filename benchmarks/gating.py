@@ -3,9 +3,10 @@
     python benchmarks/gating.py [--runs 300] [--seed 7]
 
 The calls are those of the simulated article: 20,000 times to first token are drawn from the shipped profile
-(`claude-opus-4`, questions and answers) and taken for the whole truth, so that the true p95 is known exactly; every gate
-then draws its calls from them. Where a gate of this project is meant, the real rules run: sampling ends by
-`runner.stopping.EarlyStop`, the verdict is that of `core.judge.judge`.
+(`claude-opus-4`, questions and answers) and taken for the whole truth, so that the true p95 is known exactly; every
+gate then draws its calls from them. Where a gate of this project is meant, the real rules run: sampling ends by
+`runner.stopping.EarlyStop`, the verdict is that of `core.judge.judge`; two samples are judged by
+`statistics.comparison`.
 
 1. *An absolute p95 gate.* The limit is set so that the true p95 is 0.7, 0.85, 1, … of it. A cell says in how many runs
    of 100 the gate was red and in how many green; what lacks to 100 was inconclusive, which only our gates know. How
@@ -14,9 +15,21 @@ then draws its calls from them. Where a gate of this project is meant, the real 
 3. *Drift.* Halfway through the session the service becomes 20 % slower. Two tests one after the other blame the
    second; two arms of one test, interleaved as ABBA, share it.
 
-What it showed, with the defaults:
+What it showed, with the defaults (±3 points, for 300 runs of each):
 
-RESULTS
+- A system whose p95 is 0.85 of the limit is red in 9, 5 and 2 % of runs by the p95 of 20, 50 and 100 calls, and never
+  by ours; one that is 15 % over the limit is green in 44, 21 and 9 %, in 81 % with two re-runs on red, and never by
+  ours, which say in 71 % of runs that it is too slow (200 rounds, early) and otherwise that they do not know.
+- What that costs: at 0.85 of the limit 200 rounds are green in 60 % of runs and inconclusive in the others; at 0.7
+  they are green in all.
+- Early stopping passes as often as all of the 200 rounds, or oftener, with 142 calls at most on average: from 26 % of
+  the calls saved near the limit, by workload, to 87 % at 1.5 times the limit.
+- Two p95s of 20, 50, 100 calls call the same system more than 15 % slower in 31, 25, 14 % of runs, two means in 16, 6,
+  1 %; ours on p50 in none. A candidate that is 50 % slower is red by ours in 94 to 100 %; one that is 30 % slower in
+  35 to 39 % with 100 calls an arm and in two of three runs with 200. Two means of 100 find 97 % of these: calls of one
+  shape, which is all this table holds, are kind to means.
+- A drift of 20 % between two tests in sequence makes the same system red in 19 % of runs and a candidate at the bound
+  in 93 %; a drift the other way hides all that is 30 % slower. Interleaved, neither does anything.
 """
 
 import argparse
@@ -185,7 +198,7 @@ def saved(workloads: Iterable[str], states: dict[float, str], budget: int, runs:
     for heading in states.values():
         table.add_column(heading, justify="right")
     for workload in workloads:
-        gate, spared = ours(drawn(seed, workload), budget, "early"), []
+        gate, spared = ours(drawn(seed, workload, calls=5_000), budget, "early"), []
         for state in states:
             rng = np.random.default_rng(seed)
             spent = np.mean([gate(rng, state)[1] for _ in range(runs)])

@@ -5,7 +5,9 @@ kind of claim; then plans for early stopping are worked out, each for the first 
 and beside them the target: under a second to summarise and judge a million calls, under 100 ms for a plan for 1,000
 rounds. The garbage collector stands still meanwhile, as it walks over all million calls whenever it wakes.
 
-RESULTS
+What it showed on one core of a shared server: a plan for 1,000 rounds in 0.04 s, and a million calls judged on a p95
+in 0.9 s, but summarised in 12 to 13 s: the summary describes every metric there is, each by going through a million
+objects. A throughput of the whole series takes 26 s, as its interval is found by bisection over all calls.
 """
 
 import gc

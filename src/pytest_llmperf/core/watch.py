@@ -15,7 +15,7 @@ whole budget is used, and the claim is decided by the number of independent valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal, Protocol
@@ -100,10 +100,25 @@ class Watch:
         self.watchable = self.to_pass is not None and len(flags) == self.per_round
         if not self.watchable:
             return
+        self._take(flags)
+
+    def _take(self, flags: list[Flag]) -> None:
         self.flags += flags
         self._bad += sum(flag.bad for flag in flags)
         self._bad_with_slack += sum(flag.bad_with_slack for flag in flags)
         self._decide()
+
+    def add_overdue(self, is_overdue: Callable[[str, float], bool]) -> bool:
+        """Take the next round before its end, if its one call is certain to be bad; whether it was taken.
+
+        Args:
+            is_overdue: whether a metric (seconds) of the round's call is certain to exceed a limit.
+        """
+        settable = self.watchable and not self.settled and self.per_round == 1 and self.objective.direction == "<="
+        if not settable or self.objective.level is None or not is_overdue(self._metric, self.objective.relaxed_bound):
+            return False
+        self._take([Flag(bad=True, bad_with_slack=True, value=float("inf"))])
+        return True
 
     def _flags(self, one: Series) -> list[Flag]:
         """The round's observations; none when it does not have the metric that the rounds before it had."""

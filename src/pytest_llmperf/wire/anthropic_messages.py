@@ -21,8 +21,10 @@ from typing import Any, NamedTuple
 
 from pytest_llmperf.core.exchange import Chunk, End, Exchange, header
 from pytest_llmperf.core.generation import Delta, Generation, Kind, Pass, Usage
-from pytest_llmperf.wire import content_encoding, loose_json, sse
+from pytest_llmperf.wire import content_encoding, failures, loose_json, request, sse
+from pytest_llmperf.wire.failures import bad_status
 from pytest_llmperf.wire.loose_json import count, mapping, text
+from pytest_llmperf.wire.request import Asked
 
 NAME = "anthropic.messages"
 
@@ -55,7 +57,6 @@ _FINAL_ONLY = frozenset(("output_tokens", "output_tokens_details", "iterations")
 """Keys of usage that mean something only once the message is ended."""
 _OWN_PASSES = frozenset(("message", "fallback_message"))
 """Types of `usage.iterations` whose tokens the top level of `usage` already holds."""
-_EXCERPT = 200
 
 
 _Fields = Mapping[str, Any]
@@ -77,7 +78,7 @@ def decode(exchange: Exchange) -> Generation:
     Args:
         exchange: an attempt that `recognises` accepted.
     """
-    asked = _asked(exchange.request_body)
+    asked = request.asked(exchange.request_body)
     chunks, damage = content_encoding.decoded(exchange)
     body = b"".join([chunk.data for chunk in chunks])
     if sse.looks_like(body):
@@ -89,39 +90,12 @@ def decode(exchange: Exchange) -> Generation:
     return replace(read, missing=damage + read.missing, complete=False) if damage else read
 
 
-class _Asked(NamedTuple):
-    """What the request asks for."""
-
-    model: str | None
-    streamed: bool
-
-
-def _asked(body: bytes) -> _Asked:
-    fields = _tail(body) or mapping(loose_json.load(body))
-    return _Asked(text(fields.get("model")), fields.get("stream") is True)
-
-
-def _tail(body: bytes) -> _Fields:
-    """The request from its last `"model"` on: 600 kB of prompt before it need not be read, which takes milliseconds.
-
-    If what follows a key reads as an object once it has an opening brace, no brace was open before it but the
-    document's own: the key is the request's and not one of a tool's schema. Empty when that is not so.
-    """
-    start = body.rfind(b'"model"')
-    fields = mapping(loose_json.load(b"{" + body[start:])) if start > 0 else {}
-    return fields if "stream" in fields or b'"stream"' not in body[:start] else {}
-
-
-def _bad_status(status: int | None) -> str:
-    return f"HTTP {status}" if status is not None and status >= 400 else ""
-
-
-def _document(asked: _Asked, chunks: Sequence[Chunk], body: bytes, exchange: Exchange) -> Generation:
+def _document(asked: Asked, chunks: Sequence[Chunk], body: bytes, exchange: Exchange) -> Generation:
     """An answer that does not begin as an event stream does."""
     status, value = exchange.status or 200, loose_json.load(body)
     fields = mapping(value)
-    if _bad_status(status) or (fields.get("error") and "content" not in fields):
-        failure = _failure(fields, f"HTTP {status}", body.decode("utf-8", "replace"))
+    if bad_status(status) or (fields.get("error") and "content" not in fields):
+        failure = failures.failure(fields, f"HTTP {status}", body.decode("utf-8", "replace"))
         return Generation(NAME, asked.streamed, asked.model, failure=failure)
     if status >= 300:
         return _unread(asked, f"HTTP {status} carries no answer")
@@ -134,15 +108,15 @@ def _document(asked: _Asked, chunks: Sequence[Chunk], body: bytes, exchange: Exc
     return _unread(asked, f"the body, {len(body)} bytes, is no whole JSON document")
 
 
-def _unread(asked: _Asked, why: str) -> Generation:
+def _unread(asked: Asked, why: str) -> Generation:
     return Generation(NAME, asked.streamed, asked.model, missing=(why,))
 
 
-def _stream_expected(asked: _Asked, exchange: Exchange) -> bool:
+def _stream_expected(asked: Asked, exchange: Exchange) -> bool:
     return asked.streamed or (header(exchange.response_headers, "content-type") or "").startswith("text/event-stream")
 
 
-def _message(asked: _Asked, message: _Fields) -> Generation:
+def _message(asked: Asked, message: _Fields) -> Generation:
     """An answer in one JSON document."""
     blocks = [mapping(block) for block in message["content"]]
     pieces = [_piece(block) for block in blocks]
@@ -164,7 +138,7 @@ def _message(asked: _Asked, message: _Fields) -> Generation:
     )
 
 
-def _stream(asked: _Asked, frames: sse.Frames, exchange: Exchange) -> Generation:
+def _stream(asked: Asked, frames: sse.Frames, exchange: Exchange) -> Generation:
     """An answer as an event stream, whole or cut anywhere."""
     said, unreadable = _said(frames.events)
     found = _by_kind(said)
@@ -174,7 +148,7 @@ def _stream(asked: _Asked, frames: sse.Frames, exchange: Exchange) -> Generation
     blocks = [mapping(fields.get("content_block")) for _, fields, _ in found["content_block_start"]]
     pieces, deltas = _content(said)
     whole = stop or (exchange.end is End.COMPLETE and _is_stop(frames.unfinished))
-    failure = _failure(error[1], "error") if error else _bad_status(exchange.status)
+    failure = failures.failure(error[1], "error") if error else bad_status(exchange.status)
     return Generation(
         protocol=NAME,
         streamed=True,
@@ -322,18 +296,3 @@ def _gaps(frames: sse.Frames, start: _Said | None, stop: _Said | None, ending: _
 
 def _unfinished(event: sse.Event | None) -> str:
     return f"the last event ({event.name or 'without a name'}) was cut or lacks its blank line" if event else ""
-
-
-def _failure(fields: _Fields, kind: str, body: str = "") -> str:
-    """`error_type: message` of an error's JSON, or what the body of a proxy says beside the status."""
-    error = fields.get("error")
-    detail = mapping(error)
-    said = (detail.get("message"), error, fields.get("message"), fields.get("detail"), _excerpt(body))
-    message = next(filter(None, map(text, said)), "")
-    return f"{text(detail.get('type')) or kind}: {message}".removesuffix(": ")
-
-
-def _excerpt(body: str) -> str:
-    """The beginning of a text, on one line."""
-    shown = "".join([letter if letter.isprintable() else " " for letter in body[: 10 * _EXCERPT]])
-    return " ".join(shown.split())[:_EXCERPT]

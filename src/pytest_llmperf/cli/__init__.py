@@ -15,10 +15,9 @@ import sys
 from typing import Protocol
 
 from pytest_llmperf._version import __version__
-from pytest_llmperf.cli import plan, pool, serve
+from pytest_llmperf.cli import inspect, plan, pool, serve
+from pytest_llmperf.cli.status import DONE, WRONG
 from pytest_llmperf.core.errors import LLMPerfError
-
-DONE, NO, WRONG = 0, 1, 2
 
 
 class Command(Protocol):
@@ -38,7 +37,7 @@ class Command(Protocol):
         """
 
 
-COMMANDS: dict[str, Command] = {"plan": plan, "pool": pool, "serve": serve}
+COMMANDS: dict[str, Command] = {"inspect": inspect, "plan": plan, "pool": pool, "serve": serve}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@
     ├── UsageError        the test, mark or option is wrong: its author can mend it
     ├── CaptureError      traffic could not be observed: a client or another plugin stands in the way
     ├── ProfileError      a simulated profile cannot be used
+    ├── cassettes.errors.* a cassette is missing, unreadable or holds no such request
     └── clock.errors.*    time cannot be virtual here
 
 A claim that does not hold is not an exception of this tree but a `Verdict`; the plugin turns it into pytest's failure.

@@ -187,6 +187,17 @@ def measure(
     )
 
 
+def reading(name: str, call: Call, clock: str) -> Reading:
+    """One metric of one call, in its unit; those of the table that belong to a call, without the cost.
+
+    Args:
+        name: of the metric.
+        call: with at least one attempt.
+        clock: as for `measure`.
+    """
+    return _reading(name, call, clock)
+
+
 def _late(call: Call, lateness: Callable[[int], float | None]) -> dict[str, float]:
     """The client's lateness at the moment each time ends with; a time between two reads has the greater of theirs."""
     ends = {

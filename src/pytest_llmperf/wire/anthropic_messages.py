@@ -27,6 +27,7 @@ from pytest_llmperf.wire.loose_json import count, mapping, text
 from pytest_llmperf.wire.request import Asked
 
 NAME = "anthropic.messages"
+INPUT_HOLDS_CACHED = False
 
 _WORDS = {
     "text_delta": (Kind.TEXT, "text"),

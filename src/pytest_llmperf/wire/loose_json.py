@@ -34,6 +34,11 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else _NOTHING
 
 
+def objects(value: object) -> list[Mapping[str, Any]]:
+    """The JSON objects of an array, without what is none; empty when the value is no array."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def text(value: object) -> str | None:
     """The value when it is a string; surrogates that form a pair become one character, single ones U+FFFD."""
     if not isinstance(value, str) or value.isascii():

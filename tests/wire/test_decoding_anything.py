@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from pytest_llmperf.core.exchange import End
 from pytest_llmperf.core.generation import Generation
+from pytest_llmperf.wire import LEGIBLE
 from pytest_llmperf.wire.anthropic_messages import decode
 from wire.attempts import STOP, TEXT_BLOCK, attempt, change, cut, start, text
 
 STREAM = (start(input_tokens=1), TEXT_BLOCK, text("Hi"), change(output_tokens=2), STOP)
 
 CODINGS = st.sampled_from(["", "gzip", "deflate", "br", "zstd", "identity", "gzip, br"])
+DECODERS = st.sampled_from([protocol.decode for protocol in LEGIBLE])
 STATUSES = st.sampled_from([None, 200, 307, 429, 529])
 
 
@@ -26,8 +28,8 @@ def readable(found: Generation) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.binary(max_size=80), max_size=5), st.binary(max_size=80), CODINGS, STATUSES)
-def test_any_bytes(pieces, request, coding, status):
+@given(DECODERS, st.lists(st.binary(max_size=80), max_size=5), st.binary(max_size=80), CODINGS, STATUSES)
+def test_any_bytes(decode, pieces, request, coding, status):
     """No bytes, in whatever place, make decoding raise; what is missing is said."""
     headers = (("content-encoding", coding),)
     readable(decode(attempt(*pieces, request_body=request, status=status, response_headers=headers)))
@@ -52,6 +54,19 @@ NAMES = st.sampled_from(
         "cache_creation",
         "output_tokens_details",
         "name",
+        "choices",
+        "index",
+        "finish_reason",
+        "tool_calls",
+        "function",
+        "arguments",
+        "response",
+        "output",
+        "item",
+        "summary",
+        "status",
+        "prompt_tokens",
+        "input_tokens_details",
     ]
 )
 KINDS = st.sampled_from(
@@ -69,6 +84,13 @@ KINDS = st.sampled_from(
         "thinking",
         "message",
         "compaction",
+        "response.created",
+        "response.output_item.added",
+        "response.output_text.delta",
+        "response.completed",
+        "reasoning",
+        "function_call",
+        "output_text",
     ]
 )
 JSON = st.recursive(
@@ -85,16 +107,16 @@ def protocol_like(draw) -> dict[str, object]:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(KINDS, protocol_like()), max_size=6))
-def test_any_values_in_events(events):
+@given(DECODERS, st.lists(st.tuples(KINDS, protocol_like()), max_size=6))
+def test_any_values_in_events(decode, events):
     """Events of the right names with values of any type never make decoding raise."""
     body = b"".join(f"event: {kind}\ndata: {json.dumps(fields)}\n\n".encode() for kind, fields in events)
     readable(decode(attempt(body)))
 
 
 @settings(deadline=None)
-@given(protocol_like(), STATUSES)
-def test_any_values_in_a_document(fields, status):
+@given(DECODERS, protocol_like(), STATUSES)
+def test_any_values_in_a_document(decode, fields, status):
     """A document with the right keys and values of any type never makes decoding raise."""
     readable(decode(attempt(json.dumps(fields).encode(), status=status)))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_llmperf.wire.loose_json import count, load, load_all, mapping, text
+from pytest_llmperf.wire.loose_json import count, load, load_all, mapping, objects, text
 
 
 @pytest.mark.parametrize("document", [b"", b"{", b"\xff\xfe\xfa", "nul", "[" * 100_000, "1" * 10_000, b'{"a": "\xc3"}'])
@@ -68,3 +68,9 @@ def test_mapping():
     assert mapping({"a": 1}) == {"a": 1}
     assert mapping([1]) == {}
     assert mapping(None) == {}
+
+
+@pytest.mark.parametrize(("value", "expected"), [([{"a": 1}, 5, None, {}], [{"a": 1}, {}]), ({"a": 1}, []), (None, [])])
+def test_objects(value, expected):
+    """The objects of an array; what is none, and what is no array, is left out."""
+    assert objects(value) == expected

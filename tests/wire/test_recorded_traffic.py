@@ -117,7 +117,7 @@ def test_passes(facts):
 
 @each(OTHERS)
 def test_other_calls_are_not_generations(facts):
-    """A count of tokens is not a generation."""
+    """A count of tokens, or a call of a protocol that is only read in recordings, is no generation to be measured."""
     assert wire.recognise(exchange_of(facts)) is None
     assert wire.decode(exchange_of(facts)) is None
 

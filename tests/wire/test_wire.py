@@ -1,5 +1,6 @@
 """The door to the wire layer."""
 
+import gzip
 import subprocess
 import sys
 
@@ -34,3 +35,38 @@ def test_importing_it_is_light():
     heavy = ("anthropic", "brotli", "httpx", "httpx2", "numpy", "scipy", "vcr", "yaml", "zstandard")
     code = f"import sys, pytest_llmperf.wire; print([name for name in {heavy!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_protocols_that_are_only_read():
+    """A call of OpenAI's can be read in a recording, and is not measured."""
+    exchange = attempt(url="https://api.openai.com/v1/chat/completions")
+    assert wire.recognise(exchange) is None
+    assert wire.protocol_of(exchange, wire.LEGIBLE) is wire.openai_chat
+
+
+def test_events_by_name():
+    """Events are counted by their names, or by their data's type where they have none."""
+    nameless = b'data: {"type": "ping"}\n\ndata: [DONE]\n\n'
+    events = wire.events(attempt(*WHOLE, nameless))
+    assert events == {
+        "message_start": 1,
+        "content_block_delta": 1,
+        "message_delta": 1,
+        "message_stop": 1,
+        "ping": 1,
+        "": 1,
+    }
+
+
+def test_events_of_a_compressed_stream():
+    """A compressed body is looked into."""
+    body = gzip.compress(b"".join(WHOLE))
+    assert (
+        wire.events(attempt(body[:9], body[9:], response_headers=(("content-encoding", "gzip"),)))["message_stop"] == 1
+    )
+
+
+def test_no_events():
+    """A document, and an answer without a body, are no event stream."""
+    assert wire.events(attempt(b"{}")) is None
+    assert wire.events(attempt()) is None

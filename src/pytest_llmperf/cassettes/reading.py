@@ -85,12 +85,11 @@ def _document(content: bytes) -> dict[str, Any]:
 
 
 def _entries(document: Any, place: tuple[str, ...]) -> list[Any]:
-    value = document
     for key in place:
-        value = fields.part(value, key, "the document")
-    if not isinstance(value, list):
-        raise Unreadable(f"not a cassette: {'.'.join(place)!r} is {fields.kind(value)}, not a list")
-    return value
+        document = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(document, list):
+        raise Unreadable(f"not a cassette: {'.'.join(place)!r} is {fields.kind(document)}, not a list")
+    return document
 
 
 def _interactions(layout: Layout, entries: list[Any]) -> list[Interaction]:

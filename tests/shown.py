@@ -1,8 +1,8 @@
 """What our Markdown files show, to be compared with what really happens; run as a script, it writes what happened.
 
 A file shown begins with its name as a comment (`# test_answer.py`). A command shown is a `console` block that begins
-with `$ pytest`; the rest of the block is its output. Only durations may differ, and the rules that pytest draws around
-them.
+with `$ pytest` or `$ llmperf`; the rest of the block is its output. Only durations may differ, and the rules that
+pytest draws around them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 EXAMPLES = ROOT / "example_suite"
-_CONSOLE = re.compile(r"^```console\n\$ (pytest[^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CASSETTE = "cassettes/test_caching.yaml"
+"""The cassette that the README inspects: one that another project recorded."""
+_RECORDED = ROOT / (
+    "tests/data/cassettes/traceloop/openllmetry/packages/opentelemetry-instrumentation-anthropic/tests/cassettes/"
+    "test_prompt_caching/test_anthropic_prompt_caching_stream_legacy.yaml"
+)
+_CONSOLE = re.compile(r"^```console\n\$ ((?:pytest|llmperf)[^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^```(?:python|ini)\n# (\S+\.(?:py|ini))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DURATION = re.compile(r"=+ (.+) in \d+\.\d\ds(?: \(\d+:\d\d:\d\d\))? =+")
 _KEPT = ("PATH", "HOME", "SYSTEMROOT", "TEMP", "TMPDIR", "LANG")
@@ -45,12 +52,19 @@ def files(path: Path) -> dict[str, str]:
 
 
 def run(command: str, folder: Path, *more: str) -> Ran:
-    """Run a pytest command as a user would, offline, without a key, on a terminal of 80 columns."""
+    """Run a command as a user would, offline, without a key, on a terminal of 80 columns."""
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {"COLUMNS": "80", "PYTHONUTF8": "1"}
-    arguments = [sys.executable, "-m", *shlex.split(command), "-p", "no:cacheprovider", *more]
+    program, *arguments = shlex.split(command)
+    start = ["pytest", "-p", "no:cacheprovider"] if program == "pytest" else ["pytest_llmperf.cli"]
     ended = subprocess.run(
-        arguments, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        [sys.executable, "-m", *start, *arguments, *more],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
     return Ran(ended.returncode, ended.stdout, ended.stderr)
 
@@ -61,9 +75,11 @@ def same_every_time(output: str) -> str:
 
 
 def write_files(path: Path, folder: Path) -> None:
-    """Write the files shown."""
+    """Write the files shown, and the cassette."""
     for name, text in files(path).items():
         (folder / name).write_text(text, "utf-8")
+    (folder / CASSETTE).parent.mkdir()
+    shutil.copyfile(_RECORDED, folder / CASSETTE)
 
 
 def _rewrite(path: Path, folder: Path) -> None:

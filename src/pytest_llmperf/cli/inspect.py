@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ def _print_lines(cassette: Cassette) -> None:
     from pytest_llmperf.cassettes.contents import contents
 
     for facts in contents(cassette):
-        print(json.dumps(asdict(facts)))
+        print(json.dumps({field.name: getattr(facts, field.name) for field in fields(facts)}))
 
 
 def _print_table(cassette: Cassette) -> None:
@@ -67,29 +67,51 @@ def _print_table(cassette: Cassette) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     found = list(contents(cassette))
     columns = _columns(found)
-    common = [column for column in ("api", "model") if len({columns[column](facts) for facts in found}) == 1]
-    said_once = [columns.pop(column)(found[0]) for column in common]
+    common = {"api": _one(map(columns["api"], found)), "model": _common_model(found)}
+    for column in [column for column, words in common.items() if words]:
+        del columns[column]
     console.print(_shown(str(cassette.path)), style="bold", soft_wrap=True)
-    console.print(_shown(", ".join([cassette.layout, *said_once])), soft_wrap=True)
+    console.print(_shown(", ".join(filter(None, [cassette.layout, *common.values()]))), soft_wrap=True)
     if found:
         console.print(_table(found, columns, console.width))
-    console.print(_totals(found), soft_wrap=True)
+    console.print(_totals(found))
     console.print()
+
+
+def _common_model(found: Iterable[Facts]) -> str:
+    """The model of all interactions; of a failed one only the name that was asked for is known, perhaps an alias."""
+    asked, answered = {facts.request_model for facts in found}, {facts.response_model for facts in found} - {None}
+    asked_for, answering = _one(asked), _one(answered)
+    if len(asked) > 1 or len(answered) > 1:
+        return ""
+    return (
+        f"{answering} (asked for: {asked_for})"
+        if asked_for and answering not in ("", asked_for)
+        else asked_for or answering
+    )
+
+
+def _one(values: Iterable[str | None]) -> str:
+    """The value that all of them are; empty when they differ or there are none."""
+    different = set(values)
+    return (different.pop() or "") if len(different) == 1 else ""
 
 
 def _table(found: Iterable[Facts], columns: Mapping[str, Column], width: int) -> Table:
     from rich import box
     from rich.table import Table
 
-    crowded = "model" in columns and width < _WIDE
+    rows = [[_shown(cell(facts)) for cell in columns.values()] for facts in found]
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    crowded = sum(widths) + _GAP * (len(widths) - 1) > width
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if crowded else 1, 0, 0), show_edge=False)
     for column in columns:
-        table.add_column(column, justify="left" if column in _WORDY else "right", no_wrap=column not in _WORDY)
-    for facts in found:
-        cells = {column: _shown(cell(facts)) for column, cell in columns.items()}
-        if crowded:
-            cells |= {column: _folded(cells[column], _WORDY[column]) for column in _WORDY if column in cells}
-        table.add_row(*cells.values(), style="red" if facts.failure else "")
+        words = column in _WORDY
+        table.add_column(column, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    folds = [_WORDY.get(column) if crowded else None for column in columns]
+    for facts, row in zip(found, rows, strict=True):
+        cells = [_folded(cell, fold) if fold else cell for cell, fold in zip(row, folds, strict=True)]
+        table.add_row(*cells, style="red" if facts.failure else "")
     return table
 
 
@@ -105,18 +127,17 @@ def _stop(facts: Facts) -> str:
 
 def _totals(found: list[Facts]) -> str:
     """One line that sums up a file; tokens that an interaction does not tell are not in it."""
-    parts = [wording.count(len(found), "interaction")]
     failed = sum(facts.failure is not None for facts in found)
-    parts += [f"{failed} failed"] if failed else []
-    for words, name in (
-        ("input tokens", "input_tokens"),
-        ("output tokens", "output_tokens"),
-        ("read from cache", "cache_read_input_tokens"),
-        ("written to it", "cache_creation_input_tokens"),
-    ):
-        total = sum(getattr(facts, name) or 0 for facts in found)
-        parts += [f"{total:,} {words}"] if total else []
-    return ", ".join([*parts, f"{sum(facts.timed for facts in found)} timed"])
+    timed = sum(facts.timed for facts in found)
+    tokens = {
+        "in": sum(facts.input_tokens or 0 for facts in found),
+        "out": sum(facts.output_tokens or 0 for facts in found),
+        "read": sum(facts.cache_read_input_tokens or 0 for facts in found),
+        "written": sum(facts.cache_creation_input_tokens or 0 for facts in found),
+    }
+    shown = ", ".join([f"{count:,} {name}" for name, count in tokens.items() if count])
+    words = [wording.count(len(found), "interaction"), *([f"{failed} failed"] if failed else []), f"{timed} timed"]
+    return ", ".join(words) + (f"; tokens: {shown}" if shown else "")
 
 
 def _number(value: int | None) -> str:
@@ -147,17 +168,17 @@ def _columns(found: Iterable[Facts]) -> dict[str, Column]:
         "timed": lambda facts: _yes(facts.timed),
     }
     if any(facts.timed for facts in found):
-        columns |= {"ttft": lambda facts: _seconds(facts.ttft), "e2e": lambda facts: _seconds(facts.e2e)}
+        columns |= {"ttft s": lambda facts: _seconds(facts.ttft), "e2e s": lambda facts: _seconds(facts.e2e)}
     return columns
 
 
 _WORDY = {"api": 12, "model": 14, "stop": 11}
-"""Columns of words, and how wide they are where the terminal is narrow."""
-_WIDE = 110
+"""Columns of words, and how wide they are where the terminal is too narrow for them."""
+_GAP = 2
 
 
 def _seconds(value: float | None) -> str:
-    return _ABSENT if value is None else f"{value:.2f} s"
+    return _ABSENT if value is None else f"{value:.2f}"
 
 
 def _shown(text: str) -> str:

@@ -35,6 +35,7 @@ KEYS = [
     "has_tool_use",
     "timed",
     "failure",
+    "unread",
     "ttft",
     "e2e",
 ]
@@ -165,6 +166,17 @@ def test_one_of_several_that_cannot_be_read(inspect, tmp_path, notation):
         f"llmperf inspect: {bad}: interaction 2 of 2: the interaction has no 'response'",
         f"llmperf inspect: {tmp_path / 'none.yaml'}: there is no such file",
     ]
+
+
+@pytest.mark.parametrize("notation", [[], ["--json"]])
+def test_a_body_that_cannot_be_read(inspect, tmp_path, notation):
+    """The interaction is shown with what is known of it, the reason is told, and the status is 2."""
+    damaged = interaction(headers={"content-encoding": ["gzip"]}, body={"string": b"\x1f\x8b\x00damaged"})
+    path = cassette(tmp_path, interaction(), damaged)
+    status, output, errors = inspect(*notation, path)
+    assert status == 2
+    assert "claude-asked" in output
+    assert errors.startswith(f"llmperf inspect: {path}: interaction 2 of 2: content-encoding 'gzip' is damaged: ")
 
 
 def test_no_file_named():

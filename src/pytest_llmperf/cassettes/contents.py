@@ -57,6 +57,8 @@ class Facts:
     timed: bool
     failure: str | None
     """Why the attempt failed: the provider's error by status or inside the stream, or how the answer broke off."""
+    unread: str | None
+    """Why the body cannot be read, so that what it says is missing here."""
     ttft: float | None
     """Seconds from the request's last byte to the first content, where it is timed and streamed."""
     e2e: float | None
@@ -98,9 +100,15 @@ def _facts(cassette: Cassette, interaction: Interaction) -> Facts:
         has_tool_use=bool(said.tool_names),
         timed=interaction.timing is not None,
         failure=call.failure or None,
+        unread=_unread(exchange),
         ttft=_seconds("attempt_ttft", interaction, call),
         e2e=_seconds("attempt_e2e", interaction, call),
     )
+
+
+def _unread(exchange: Exchange) -> str | None:
+    _, damage = content_encoding.decoded(exchange)
+    return "; ".join(damage) or None
 
 
 def _seconds(metric: str, interaction: Interaction, call: Call) -> float | None:

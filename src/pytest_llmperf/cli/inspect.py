@@ -10,7 +10,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,36 +36,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show each file; the status says whether all could be read."""
-    from pytest_llmperf.cassettes.reading import read
-
-    show = _print_lines if arguments.json else _print_table
+    """Show each file; the status says whether all of them, and all that is in them, could be read."""
     status = DONE
     for file in arguments.files:
-        try:
-            cassette = read(file)
-        except LLMPerfError as error:
-            print(f"llmperf inspect: {error}", file=sys.stderr)
+        for trouble in _inspected(file, _print_lines if arguments.json else _print_table):
+            print(f"llmperf inspect: {_shown(trouble)}", file=sys.stderr)
             status = WRONG
-        else:
-            show(cassette)
     return status
 
 
-def _print_lines(cassette: Cassette) -> None:
+def _inspected(file: Path, show: Callable[[Cassette, list[Facts]], None]) -> Iterator[str]:
+    """Show a file; gives what of it cannot be read."""
     from pytest_llmperf.cassettes.contents import contents
+    from pytest_llmperf.cassettes.reading import read
 
-    for facts in contents(cassette):
+    try:
+        cassette = read(file)
+    except LLMPerfError as error:
+        yield str(error)
+        return
+    found = list(contents(cassette))
+    show(cassette, found)
+    for facts in found:
+        if facts.unread:
+            yield f"{file}: interaction {facts.index + 1} of {len(found)}: {facts.unread}"
+
+
+def _print_lines(_cassette: Cassette, found: list[Facts]) -> None:
+    for facts in found:
         print(json.dumps({field.name: getattr(facts, field.name) for field in fields(facts)}))
 
 
-def _print_table(cassette: Cassette) -> None:
+def _print_table(cassette: Cassette, found: list[Facts]) -> None:
     from rich.console import Console
 
-    from pytest_llmperf.cassettes.contents import contents
-
     console = Console(highlight=False, markup=False, emoji=False)
-    found = list(contents(cassette))
     columns = _columns(found)
     common = {"api": _one(map(columns["api"], found)), "model": _common_model(found)}
     for column in [column for column, words in common.items() if words]:
@@ -84,11 +89,8 @@ def _common_model(found: Iterable[Facts]) -> str:
     asked_for, answering = _one(asked), _one(answered)
     if len(asked) > 1 or len(answered) > 1:
         return ""
-    return (
-        f"{answering} (asked for: {asked_for})"
-        if asked_for and answering not in ("", asked_for)
-        else asked_for or answering
-    )
+    alias = asked_for and answering not in ("", asked_for)
+    return f"{answering} (asked for: {asked_for})" if alias else asked_for or answering
 
 
 def _one(values: Iterable[str | None]) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from pytest_llmperf.cassettes.documents import parsed
+from pytest_llmperf.cassettes.fields import Unreadable
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,24 @@ from pytest_llmperf.cassettes.documents import parsed
 def test_values(content, value):
     """What a tag stands for is the plain value below it, and a date is the text it was."""
     assert parsed(content) == value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"!!bool perhaps",
+        b"!!timestamp soon",
+        b"!!float ''",
+        b"!!int x",
+        b"!!binary \xc3\xa4",
+        b"? [a]\n: b",
+        b"a: [" * 5000,
+    ],
+)
+def test_values_that_are_none(content):
+    """A value that is not what its tag says, a key that cannot be one and nesting beyond reason are unreadable."""
+    with pytest.raises(Unreadable):
+        parsed(content)
 
 
 def test_no_tag_is_executed(tmp_path):

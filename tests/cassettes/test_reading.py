@@ -3,11 +3,14 @@
 import gzip
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from vcr.request import Request
 from vcr.serialize import serialize
 from vcr.serializers import jsonserializer, yamlserializer
 
-from cassettes.files import cassette, interaction, written
+from cassettes.files import TIMING, cassette, interaction, written
+from pytest_llmperf.cassettes.contents import contents
 from pytest_llmperf.cassettes.errors import CassetteError, CassetteMissing, CassetteUnreadable
 from pytest_llmperf.cassettes.reading import read
 from wire.attempts import CASSETTES, PING, expectations, start
@@ -116,6 +119,50 @@ def test_an_interaction_that_cannot_be_read(tmp_path):
     with pytest.raises(CassetteUnreadable) as refused:
         read(path)
     assert str(refused.value) == f"{path}: interaction 2 of 3: the interaction has no 'response'"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=5,
+)
+PLACES = [
+    ("request",), ("request", "method"), ("request", "uri"), ("request", "headers"), ("request", "body"),
+    ("request", "parsed_body"), ("response",), ("response", "status"), ("response", "status", "code"),
+    ("response", "headers"), ("response", "headers", "Content-Encoding"), ("response", "body"),
+    ("response", "body", "string"), ("response", "body", "base64_string"), ("response", "status_code"),
+    ("response", "parsed_body"), ("response", "x-llmperf"), *[("response", "x-llmperf", key) for key in TIMING],
+]  # fmt: skip
+
+
+def facts_or_refusal(path):
+    """The facts of all that a file holds, or why it cannot be read."""
+    try:
+        return list(contents(read(path)))
+    except CassetteUnreadable as refused:
+        return str(refused)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=40))
+def test_any_bytes(tmp_path, content):
+    """Whatever is in a file, it is no cassette, and an error says so."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert facts_or_refusal(path).startswith(f"{path}: ")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PLACES), VALUES)
+def test_any_value_anywhere(tmp_path, place, value):
+    """Whatever stands in the place of a part, the interaction has its facts or is refused by its number."""
+    entry = interaction(**{"x-llmperf": dict(TIMING)})
+    inner = entry
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    found = facts_or_refusal(cassette(tmp_path, interaction(), entry, name="one.json"))
+    assert len(found) == 2 or found.startswith(f"{tmp_path / 'one.json'}: interaction 2 of 2: ")
 
 
 def test_a_file_that_may_not_be_opened(tmp_path, monkeypatch):

@@ -58,6 +58,8 @@ def parsed(content: bytes) -> Any:
         raise Unreadable("it is nested too deeply") from error
     except ValueError as error:
         raise Unreadable(f"not valid {'JSON' if is_json(content) else 'YAML'}: {error}") from error
+    except (AttributeError, LookupError, TypeError) as error:  # as PyYAML ends on `!!bool perhaps`
+        raise Unreadable("not valid YAML: a value is not of the type that its tag names") from error
 
 
 def _problem(error: yaml.YAMLError) -> str:

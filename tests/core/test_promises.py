@@ -11,6 +11,7 @@ Together these take a minute or so. The tests of the formulas alone are in `test
 import heapq
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -398,3 +399,32 @@ class TestMeans:
         rows = (0.05 * np.exp(sigma * deviates - sigma**2 / 2)).tolist()
         series_of = (of([one_call(i, cost=cost) for i, cost in enumerate(row)], stop) for row in rows)
         assert_wrong_at_most(outcomes(judge(one, objective) for one in series_of), runs, passes=0.08)
+
+
+class TestManyClaims:
+    """A run of forty claims, each of a system exactly at its limit, is red in at most 5 % of runs."""
+
+    @pytest.mark.parametrize("stop", ["fixed", "early"])
+    def test_a_suite_of_forty(self, stop):
+        """With the share of the probability that each claim has; alone they would be red in four runs of five."""
+        runs, n = 60, 100
+        objective = quantile_claim(0.95, true_quantile(lognormal, 0.95))
+        rows = lognormal(np.random.default_rng(41), (runs, 40, n))
+        found = [[of(timed(row), stop) for row in suite] for suite in rows.tolist()]
+        shared = [any(judge(one, replace(objective, family=40)).outcome is FAILED for one in suite) for suite in found]
+        assert at_most(ALPHA, sum(shared), runs)
+        alone = [any(judge(one, objective).outcome is FAILED for one in suite) for suite in found[:15]]
+        assert sum(alone) > 7
+
+    def test_four_tries(self):
+        """A test that is run again up to three times when it fails, at its limit: wrongly passed in at most 5 %."""
+        runs, objective = 400, quantile_claim(0.95, true_quantile(lognormal, 0.95))
+        random, passed = np.random.default_rng(43), 0
+        for _ in range(runs):
+            for attempt in range(1, 5):
+                row = lognormal(random, 100).tolist()
+                outcome = judge(of(timed(row), "fixed"), replace(objective, attempt=attempt)).outcome
+                if outcome is not FAILED:
+                    passed += outcome is PASSED
+                    break
+        assert at_most(ALPHA, passed, runs)

@@ -76,4 +76,5 @@ def _likely(share: float, objective: Objective) -> str:
     found = fixed_budget(share, objective.alpha, share / 4, 0.8, most=LARGEST_PLANNED)
     if found is None:
         return ""
-    return f" when not one call is beyond the limit, about {found.budget} when {wording.percent(share / 4)} of them are"
+    some = wording.percent(share / 4)
+    return f" when not one call is beyond the limit, about {found.budget} for a chance of 80 % when {some} are"

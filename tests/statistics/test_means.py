@@ -260,3 +260,52 @@ class TestMeanRatio:
         with pytest.raises(ValueError, match="0 or infinite"):
             means.mean_ratio_estimate([0.0, 0.0], [1.0, 2.0], 0.95)
         assert means.mean_ratio_p_values([1.0], [1.0, 2.0], 1.0) == (1.0, 1.0)
+
+
+class TestMeanShift:
+    BASE = TestMeanRatio.BASE
+    OTHER = TestMeanRatio.OTHER
+
+    def test_without_a_distance_it_is_the_ratio_of_one(self):
+        """Both ask whether the candidate's mean is at most the baseline's."""
+        assert means.mean_shift_p_values(self.BASE, self.OTHER, 0.0) == pytest.approx(
+            means.mean_ratio_p_values(self.BASE, self.OTHER, 1.0)
+        )
+
+    def test_moving_the_candidate_moves_the_distance(self):
+        """The answer depends on what is left of the distance alone."""
+        moved = [value + 3.0 for value in self.OTHER]
+        assert means.mean_shift_p_values(self.BASE, moved, 3.5) == pytest.approx(
+            means.mean_shift_p_values(self.BASE, self.OTHER, 0.5)
+        )
+
+    def test_the_interval_is_the_inverted_test(self):
+        """At each bound one side of the test has half of what the confidence leaves."""
+        estimate = means.mean_shift_estimate(self.BASE, self.OTHER, 0.9)
+        assert estimate.low < estimate.value < estimate.high
+        assert means.mean_shift_p_values(self.BASE, self.OTHER, estimate.low).p_fail == pytest.approx(0.05, rel=1e-6)
+        assert means.mean_shift_p_values(self.BASE, self.OTHER, estimate.high).p_pass == pytest.approx(0.05, rel=1e-6)
+
+    def test_samples_without_spread(self):
+        """Constant samples are within the distance or beyond it; exactly at it is within."""
+        assert means.mean_shift_p_values([2.0] * 5, [2.3] * 5, 0.3) == (0.0, 1.0)
+        assert means.mean_shift_p_values([2.0] * 5, [2.4] * 5, 0.3) == (1.0, 0.0)
+        estimate = means.mean_shift_estimate([2.0] * 5, [2.4] * 5, 0.95)
+        assert (estimate.low, estimate.high) == pytest.approx((0.4, 0.4))
+
+    def test_infinite_means(self):
+        """A failed candidate call fails the distance, a failed baseline call passes it, both decide nothing."""
+        assert means.mean_shift_p_values([1.0, 2.0], [1.0, INF], 9.0) == (1.0, 0.0)
+        assert means.mean_shift_p_values([1.0, INF], [1.0, 2.0], 0.0) == (0.0, 1.0)
+        assert means.mean_shift_p_values([1.0, INF], [1.0, INF], 0.0) == (1.0, 1.0)
+        assert means.mean_shift_estimate([1.0, 2.0], [1.0, INF], 0.95).low == INF
+
+    def test_refusals(self):
+        """An infinite distance, single values and an infinite baseline."""
+        with pytest.raises(ValueError, match="finite"):
+            means.mean_shift_p_values([1.0, 1.0], [1.0, 1.0], INF)
+        with pytest.raises(ValueError, match="at least 2"):
+            means.mean_shift_estimate([1.0], [1.0, 2.0], 0.95)
+        with pytest.raises(ValueError, match="infinity"):
+            means.mean_shift_estimate([1.0, INF], [1.0, 2.0], 0.95)
+        assert means.mean_shift_p_values([1.0], [1.0, 2.0], 1.0) == (1.0, 1.0)

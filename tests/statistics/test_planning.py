@@ -1,5 +1,7 @@
 """What a number of calls can decide, before any is made."""
 
+import math
+
 import pytest
 
 from pytest_llmperf.statistics import planning
@@ -89,3 +91,15 @@ class TestMargin:
             planning.log_spread(2.0, 1.0)
         with pytest.raises(ValueError, match="positive"):
             planning.bad_share_at_margin(0.0, 0.95, 0.4)
+
+
+class TestGrowth:
+    @pytest.mark.parametrize(("p_value", "growth"), [(0.05, 1.0), (0.001, 1.0), (0.2, 3.82), (0.4, 42.2)])
+    def test_growth_until_a_p_value_is_small_enough(self, p_value, growth):
+        """Z grows with the root of the sample size."""
+        assert planning.growth_to_settle(p_value, 0.05) == pytest.approx(growth, rel=1e-2)
+
+    def test_what_points_the_other_way_never_settles(self):
+        """One half and more is no evidence that could grow."""
+        assert planning.growth_to_settle(0.5, 0.05) == math.inf
+        assert planning.growth_to_settle(0.9, 0.05) == math.inf

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaincc
+from scipy.special import betaincc, ndtri
 
 from pytest_llmperf.statistics.arrays import Floats, as_floats, complement, require_open_unit
 from pytest_llmperf.statistics.estimate import Estimate, PValues
@@ -78,8 +79,7 @@ def confidence_distribution(values: Floats, level: float) -> ConfidenceDistribut
         level: The quantile, in (0, 1).
     """
     ordered, n = np.sort(values), values.size
-    ranks = np.arange(1, n + 1)
-    before = betaincc(ranks, n - ranks + 1, level)  # P(Bin(n, level) <= rank - 1)
+    before = _before_rank(n, level)
     bottom, finite = int(np.isneginf(ordered).sum()), int(np.isfinite(ordered).sum())
     if not finite:
         at_bottom = float(before[max(0, bottom - 1)])
@@ -90,6 +90,15 @@ def confidence_distribution(values: Floats, level: float) -> ConfidenceDistribut
     return ConfidenceDistribution(
         ordered[first], before[first], before[last], float(before[first[0]]), 1.0 - float(before[last[-1]])
     )
+
+
+@lru_cache(maxsize=64)
+def _before_rank(n: int, level: float) -> Floats:
+    """Return P(Bin(n, level) <= rank - 1) for the ranks 1 … n."""
+    ranks = np.arange(1, n + 1)
+    masses: Floats = betaincc(ranks, n - ranks + 1, level)
+    masses.setflags(write=False)  # it is shared
+    return masses
 
 
 def p_at_most(one: ConfidenceDistribution, other: ConfidenceDistribution) -> float:
@@ -235,19 +244,39 @@ def _interval(base: Floats, candidate: Floats, level: float, confidence: float) 
         return (-math.inf if keeps_low else math.inf), (math.inf if keeps_high else -math.inf)
     nearest = float(other.knots[0] - one.knots[-1]) - 1.0
     widest = float(other.knots[-1] - one.knots[0]) + 1.0
-    low = _turn(lambda distance: p_at_most(other, one.moved(distance)) >= tail, widest, nearest)
-    high = _turn(lambda distance: p_at_most(one.moved(distance), other) >= tail, nearest, widest)
+    least = _probit(tail)
+    low = _turn(lambda distance: _probit(p_at_most(other, one.moved(distance))) - least, widest, nearest)
+    high = _turn(lambda distance: _probit(p_at_most(one.moved(distance), other)) - least, nearest, widest)
     return low, high
 
 
-def _turn(kept: Callable[[float], bool], near: float, far: float) -> float:
-    """Return how far towards ``far`` a distance is kept: infinitely far that way if all are, the other if none is."""
+def _probit(p: float) -> float:
+    """Return p on the scale on which it is nearly linear in the distance."""
+    return float(ndtri(min(max(p, 1e-15), 1.0 - 1e-15)))
+
+
+def _turn(excess: Callable[[float], float], near: float, far: float) -> float:
+    """Return how far towards ``far`` the monotone ``excess`` stays at 0 or above: ±inf if always, or if never.
+
+    Regula falsi with the Illinois halving of an end that stays, and with bisection wherever three steps have not
+    halved the bracket: the excess may jump at ties.
+    """
     direction = math.copysign(math.inf, far - near)
-    if kept(far):
+    below, above = excess(far), excess(near)
+    if below >= 0.0:
         return direction
-    if not kept(near):
+    if above < 0.0:
         return -direction
+    width, steps, moved = abs(far - near), 0, 0.0
     while abs(far - near) > SNAP:
-        middle = (near + far) / 2.0
-        near, far = (middle, far) if kept(middle) else (near, middle)
+        share = above / (above - below) if steps < 3 else 0.5
+        least = min(0.5, 0.5 * SNAP / abs(far - near))
+        point = near + min(max(share, least), 1.0 - least) * (far - near)
+        steps += 1
+        if (found := excess(point)) >= 0.0:
+            near, above, below, moved = point, found, below / (2.0 if moved > 0.0 else 1.0), 1.0
+        else:
+            far, below, above, moved = point, found, above / (2.0 if moved < 0.0 else 1.0), -1.0
+        if steps > 3 or abs(far - near) <= width / 2.0:
+            width, steps = abs(far - near), 0
     return near

@@ -30,6 +30,7 @@ ROUNDING = 1e-12
 """A spread or a distance below this share of the values is floating-point rounding, not variation."""
 
 HALL = "Hall's t for skewed means"
+WELCH = "Welch's and Hall's t, the wider"
 NO_SPREAD = "all values equal"
 INFINITE = "an infinite value makes the mean infinite"
 
@@ -216,7 +217,7 @@ def mean_ratio_p_values(baseline: Sequence[float], candidate: Sequence[float], r
         return PValues(1.0, 1.0)
     if endless_x or endless_y:
         return PValues(float(endless_y), float(endless_x))
-    return _mean_ratio(moments(x), moments(y), ratio)
+    return _mean_distance(moments(x), moments(y), ratio)
 
 
 def mean_ratio_estimate(baseline: Sequence[float], candidate: Sequence[float], confidence: float) -> Estimate:
@@ -240,9 +241,60 @@ def mean_ratio_estimate(baseline: Sequence[float], candidate: Sequence[float], c
     one, other, tail = moments(x), moments(y), complement(confidence) / 2
     value = other.mean / one.mean
     step = value / 8.0 or 1.0
-    low = max(0.0, farthest(lambda ratio: _mean_ratio(one, other, ratio).p_fail >= tail, value, -step))
-    high = farthest(lambda ratio: _mean_ratio(one, other, ratio).p_pass >= tail, value, step)
-    return Estimate(value, low, high, confidence, "Welch's and Hall's t, the wider", n)
+    low = max(0.0, farthest(lambda ratio: _mean_distance(one, other, ratio).p_fail >= tail, value, -step))
+    high = farthest(lambda ratio: _mean_distance(one, other, ratio).p_pass >= tail, value, step)
+    return Estimate(value, low, high, confidence, WELCH, n)
+
+
+def mean_shift_p_values(baseline: Sequence[float], candidate: Sequence[float], added: float) -> PValues:
+    """Test "the candidate's mean is at most the baseline's plus ``added``" in both directions.
+
+    D = ȳ - x̄ - added against 0, as in `mean_ratio_p_values`.
+
+    Args:
+        baseline: x, numbers in any unit; an infinite one makes the mean infinite for certain.
+        candidate: y, the same.
+        added: The claimed bound on the distance, finite, in the unit of the values.
+
+    Returns:
+        (1, 1) when either sample has fewer than two values, or both means are infinite.
+
+    Raises:
+        ValueError: If a value is NaN, a sample holds both infinities, or ``added`` is not finite.
+    """
+    x, y = as_floats(baseline), as_floats(candidate)
+    if not math.isfinite(added):
+        raise ValueError(f"the distance must be finite, got {added!r}")
+    endless_x, endless_y = (_infinite_mean(array) if np.isinf(array).any() else 0.0 for array in (x, y))
+    if min(x.size, y.size) < 2 or (endless_x and endless_y):
+        return PValues(1.0, 1.0)
+    if endless_x or endless_y:
+        above = endless_y > endless_x
+        return PValues(float(above), float(not above))
+    return _mean_distance(moments(x), moments(y), 1.0, added)
+
+
+def mean_shift_estimate(baseline: Sequence[float], candidate: Sequence[float], confidence: float) -> Estimate:
+    """Estimate candidate mean - baseline mean; the interval holds the distances neither one-sided test rejects.
+
+    Raises:
+        ValueError: If a sample has fewer than two values, one is not finite in the baseline or NaN, or ``confidence``
+            is out of range.
+    """
+    require_open_unit("confidence", confidence)
+    x, y = as_floats(baseline, least=2, finite=True), as_floats(candidate, least=2)
+    n = x.size + y.size
+    if np.isinf(y).any():
+        mean = _infinite_mean(y)
+        return Estimate(mean, mean, mean, confidence, INFINITE, n)
+    one, other, tail = moments(x), moments(y), complement(confidence) / 2
+    value = other.mean - one.mean
+    step = math.hypot(one.standard_error, other.standard_error)
+    if step == 0.0:
+        return Estimate(value, value, value, confidence, NO_SPREAD, n)
+    low = farthest(lambda added: _mean_distance(one, other, 1.0, added).p_fail >= tail, value, -step)
+    high = farthest(lambda added: _mean_distance(one, other, 1.0, added).p_pass >= tail, value, step)
+    return Estimate(value, low, high, confidence, WELCH, n)
 
 
 def critical_t(freedom: float, confidence: float) -> float:
@@ -268,11 +320,12 @@ def farthest(holds: Callable[[float], bool], start: float, step: float) -> float
     return near
 
 
-def _mean_ratio(x: Moments, y: Moments, ratio: float) -> PValues:
+def _mean_distance(x: Moments, y: Moments, ratio: float, added: float = 0.0) -> PValues:
+    """Test ȳ - r·x̄ - added against 0."""
     x_error, y_error = ratio * x.standard_error, y.standard_error
-    distance, error = y.mean - ratio * x.mean, math.hypot(x_error, y_error)
+    distance, error = y.mean - ratio * x.mean - added, math.hypot(x_error, y_error)
     if error == 0.0:
-        within = abs(distance) <= ROUNDING * max(y.mean, ratio * x.mean)
+        within = abs(distance) <= ROUNDING * max(abs(y.mean), abs(ratio * x.mean), abs(added))
         return PValues(0.0, 1.0) if within else PValues(float(distance > 0.0), float(distance < 0.0))
     t = distance / error
     freedom = error**4 / (x_error**4 / (x.n - 1) + y_error**4 / (y.n - 1))

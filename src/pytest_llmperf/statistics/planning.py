@@ -182,6 +182,19 @@ def bad_share_at_margin(margin: float, level: float, spread: float) -> float:
     return float(ndtr(math.log(margin) / spread - ndtri(level)))
 
 
+def growth_to_settle(p_value: float, alpha: float) -> float:
+    """Return by which factor samples must grow until a one-sided p-value falls to α, if what they show stays as it is.
+
+    z = Φ⁻¹(1 - p) grows with the root of the sample size: (z_α / z_p)². Infinite for p of one half or more. For
+    planning only: half of such samples still fall short.
+    """
+    require_open_unit("alpha", alpha)
+    require_share("p_value", p_value)
+    if p_value >= 0.5:
+        return math.inf
+    return max(1.0, float((ndtri(alpha) / ndtri(max(p_value, 1e-300))) ** 2))
+
+
 def log_spread(p50: float, p95: float) -> float:
     """Return σ of log-normal values with these two quantiles."""
     if not 0.0 < p50 < p95:

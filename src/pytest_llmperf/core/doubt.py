@@ -9,7 +9,7 @@ whole series is held against those that do not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pytest_llmperf.core import wording
@@ -21,6 +21,10 @@ from pytest_llmperf.core.verdict import Outcome
 
 _LEAST_ERROR = 1e-9
 """Seconds. A loop that hardly ever stalls has no lag to speak of, but an error needs a sign for those calls it met."""
+_LESS_LOAD = (
+    "lower the concurrency, keep slow synchronous work out of the event loop, or spread the load over processes: "
+    "the client is the bottleneck"
+)
 
 
 def doubted(series: Series, objective: Objective, decide: Callable[[float], Finding]) -> Finding:
@@ -41,9 +45,45 @@ def doubted(series: Series, objective: Objective, decide: Callable[[float], Find
         finding,
         outcome=Outcome.INCONCLUSIVE,
         reason=f"client-bound: {_lateness(series, objective, finding)}; {finding.reason}",
-        remedy="lower the concurrency, keep slow synchronous work out of the event loop, or spread the load over "
-        "processes: the client is the bottleneck",
+        remedy=_LESS_LOAD,
     )
+
+
+def doubted_pair(
+    arm: Series, to: Series, metric: str, direction: str, decide: Callable[[tuple[float, float]], Finding]
+) -> Finding:
+    """The same for a verdict on how two series differ, each of which may have come late in its own way.
+
+    *decide* judges with an error (seconds) added to the times of the one and of the other.
+    """
+    finding = decide((0.0, 0.0))
+    lags = [0.0 if one.loop_lag is None else max(one.loop_lag, _LEAST_ERROR) for one in (arm, to)]
+    if not any(lags) or arm.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+        return finding
+    sign = -1 if (finding.outcome is Outcome.FAILED) == (direction == "<=") else 1
+    if metric in RATES_OF_A_CALL:
+        sign = -sign
+    if decide((sign * lags[0], -sign * lags[1])).outcome is finding.outcome:
+        return finding
+    return _withdrawn(finding, max(lags))
+
+
+def doubted_all(every: Sequence[Series], decide: Callable[[float], Finding]) -> Finding:
+    """The same for a verdict on a curve through several series.
+
+    *decide* judges with so many times each series' lateness added to its times.
+    """
+    finding = decide(0.0)
+    lag = max((one.loop_lag or 0.0 for one in every), default=0.0)
+    if not lag or every[0].clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+        return finding
+    return finding if decide(-1.0).outcome is finding.outcome else _withdrawn(finding, lag)
+
+
+def _withdrawn(finding: Finding, lag: float) -> Finding:
+    late = wording.quantity(lag, "s")
+    reason = f"client-bound: the event loop was {late} late (p99), which could explain the verdict; {finding.reason}"
+    return replace(finding, outcome=Outcome.INCONCLUSIVE, reason=reason, remedy=_LESS_LOAD)
 
 
 def _lateness(series: Series, objective: Objective, finding: Finding) -> str:

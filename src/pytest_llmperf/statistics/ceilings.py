@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def ceiling_bracket(
-    rates: Sequence[float], calls: Sequence[int], refused: Sequence[int], share: float, alpha: float
+    rates: Sequence[float], calls: Sequence[float], refused: Sequence[float], share: float, alpha: float
 ) -> tuple[float | None, float | None]:
     """Return the highest rate shown to keep refusals below a share, and the lowest shown to exceed it.
 
@@ -29,7 +29,7 @@ def ceiling_bracket(
 
     Args:
         rates: The offered rates, in any one unit and any order.
-        calls: How many calls were judged at each rate.
+        calls: How many calls were judged at each rate; a fraction where it is an effective size (Korn & Graubard 1998).
         refused: How many of them were refused (429).
         share: The largest tolerated share of refused calls, in [0, 1].
         alpha: One-sided error probability of the whole bracket, in (0, 1).

@@ -253,6 +253,7 @@ class TestOtherStatistics:
             (Contrast("total_tps", "p50", "a", "b", "ratio", "<=", 1.0), "number of a whole series"),
             (Contrast("event_gap", "p50", "a", "b", "ratio", "<=", 1.0), "compare tpot"),
             (Contrast("ttft", "max", "a", "b", "ratio", "<=", 1.0), "no comparison of 'max'"),
+            (Contrast("ttft", "p50", "a", "b", "ratio", "<=", 0.0), "a ratio is above 0"),
         ],
     )
     def test_what_cannot_be_compared_is_refused(self, claim, message):
@@ -329,6 +330,12 @@ class TestLooks:
         assert verdict.outcome is watch.outcome
         if watch.outcome is not INCONCLUSIVE:
             assert verdict.n == 2 * taken
+
+    def test_failures_of_the_other_arm_end_nothing(self):
+        """There is no ratio to what is infinite, for the watch as for the judge."""
+        one, other = early("warm", even(100), 100), early("cold", [math.inf] * 100, 100)
+        watch, taken = watched(one, other, WARM, 100)
+        assert (watch.outcome, taken) == (INCONCLUSIVE, 100)
 
     def test_the_verdict_says_when_sampling_may_end(self):
         """All looks that were planned, and which of them decided."""

@@ -196,6 +196,11 @@ class TestDoubtAndRefusals:
         with pytest.raises(UsageError, match="two arms have the same context_tokens"):
             one([level(10, [1.0] * 9), level(10, [1.0] * 9)], max_rise=0.5)
 
+    def test_a_drop_of_everything_claims_nothing(self):
+        """Nothing falls by more than 100 %."""
+        with pytest.raises(UsageError, match="claims nothing"):
+            one(curve(lambda _: 1.0), max_drop=1.0)
+
     def test_levels_of_different_sources_are_refused(self):
         """Numbers of different sources never mix."""
         with pytest.raises(UsageError, match="different sources"):

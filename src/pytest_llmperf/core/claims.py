@@ -142,10 +142,13 @@ class Contrast:
         """What is asked of the two samples.
 
         Raises:
-            UsageError: a ratio of shares, which is 0 or unbounded as soon as one of them is 0.
+            UsageError: a ratio of shares, which is 0 or unbounded as soon as one of them is 0; or a ratio that is to be
+                0 or less.
         """
         if self.statistic == "rate" and self.kind == "ratio":
             raise UsageError(f"shares such as {metric} are compared by their difference: claim what is added")
+        if self.kind == "ratio" and not self.bound > 0:
+            raise UsageError(f"a ratio is above 0, and {self.described(metric)} says otherwise")
         return Question(metric, self.statistic, self.kind, self.direction, self.bound, self.relaxed_bound, self.levels)
 
 
@@ -249,9 +252,15 @@ class Scaling:
         return self.unit or (row.unit if row is not None else "")
 
     def drop(self, metric: str) -> Question | None:
-        """What is asked of the last level against the first; None where no drop is claimed."""
+        """What is asked of the last level against the first; None where no drop is claimed.
+
+        Raises:
+            UsageError: a drop of 100 % or more is allowed, which is never exceeded.
+        """
         if self.max_drop is None:
             return None
+        if self.max_drop >= 1:
+            raise UsageError(f"nothing falls by more than 100 %, so max_drop={self.max_drop:g} claims nothing")
         bound = 1 - self.max_drop
         return Question(metric, "p50", "ratio", ">=", bound, bound / (1 + self.slack), self.levels)
 

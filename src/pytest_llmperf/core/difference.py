@@ -1,6 +1,6 @@
 """What a comparison showed, put into words: how far apart two samples are, on what ground, what would settle it.
 
-Nothing is decided here; `looks` has decided.
+Nothing is decided here; `walk` has decided.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ def _lacking(pair: Pair, question: Question, sides: Sides) -> str:
         if not sample.values:
             return f"no {sample.noun} of {name} was judged"
         if not sample.present:
-            why = f": {sample.why_missing}" if sample.why_missing else ""
-            return f"no judged {sample.noun} of {name} has {wording.a(question.metric)}{why}"
+            return f"no judged {sample.noun} of {name} has {wording.a(question.metric)}{_why(sample)}"
     if question.statistic == "mean" and min(len(pair.arm.present), len(pair.to.present)) < 2:
         return f"a mean of one {pair.arm.noun} has no interval; {least_of_a_mean(pair)} on each side are the fewest"
     if comparable(pair, question):
@@ -92,9 +91,13 @@ def _absent(pair: Pair, sides: Sides) -> str:
     text = ""
     for sample, name in ((pair.arm, sides.arm), (pair.to, sides.to)):
         if sample.missing:
-            why = f": {sample.why_missing}" if sample.why_missing else ""
-            text += f"; {wording.count(sample.missing, sample.noun)} of {name} without {wording.a(sample.metric)}{why}"
+            few = f"{wording.count(sample.missing, sample.noun)} of {name}"
+            text += f"; {few} without {wording.a(sample.metric)}{_why(sample)}"
     return text
+
+
+def _why(sample: Observations) -> str:
+    return f": {sample.why_missing}" if sample.why_missing else ""
 
 
 def _likeness(walk: Walk) -> str:
@@ -119,9 +122,9 @@ def _unsettled(walk: Walk, ended_by: str) -> tuple[str, str]:
     known = _without_absent(pair)
     if pair.missing and shown(tested(known, question), question.levels) is not Outcome.INCONCLUSIVE:
         return "", MEND
-    if question.statistic == "mean" and (pair.missing or pair.fewest < (needed := least_of_a_mean(pair))):
-        if pair.missing:
-            return "", MEND
+    if question.statistic == "mean" and pair.missing:
+        return "", MEND
+    if question.statistic == "mean" and pair.fewest < (needed := least_of_a_mean(pair)):
         return f"; {needed} on each side are the fewest that a mean is judged on", f"raise rounds to {needed}"
     if ended_by:
         return "", "raise the cap that ended sampling"

@@ -202,7 +202,9 @@ def estimated(pair: Pair, question: Question, confidence: float) -> Estimate:
 
 
 def comparable(pair: Pair, question: Question) -> bool:
-    """Whether the other's statistic is one that something can be held against: not infinite, and not 0 for a ratio."""
+    """Whether both have values, and the other's statistic is neither infinite nor, for a ratio, 0."""
+    if not (pair.arm.present and pair.to.present):
+        return False
     reference = centre(pair.to, question)
     return math.isfinite(reference) and (reference > 0 or question.kind == "added")
 

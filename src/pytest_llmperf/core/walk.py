@@ -19,7 +19,7 @@ from pytest_llmperf.core import wording
 from pytest_llmperf.core.claims import Question
 from pytest_llmperf.core.finding import shown
 from pytest_llmperf.core.objective import Levels
-from pytest_llmperf.core.pair import Errors, Pair, paired, tested
+from pytest_llmperf.core.pair import Errors, Pair, comparable, paired, tested
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.core.watch import FAIL_FLOOR, upto_round
@@ -30,8 +30,6 @@ QUARTERS = (0.25, 0.5, 0.75, 1.0)
 OF_A_MEAN = (0.5, 0.75, 1.0)
 LEAST_OF_A_MEAN = 50
 """Rounds before which a mean is not looked at: a test of it is approximate, and worst on few values."""
-
-
 UNSEEN = PValues(1.0, 1.0)
 
 
@@ -122,7 +120,7 @@ class Walk:
         if self.settled:
             return
         self.look, self.pair = look, pair
-        if not (pair.arm.present and pair.to.present) or (self.alike and not look.last):
+        if not comparable(pair, self.question) or (self.alike and not look.last):
             return
         self.p_values = tested(pair, self.question)
         outcome = shown(self.p_values, look.levels)

@@ -84,6 +84,13 @@ class TestQuantiles:
         assert judged(even(58, 0.1), even(58, 8.0), replace(WARM, statistic="p95")).outcome is INCONCLUSIVE
         assert judged(even(59, 0.1), even(59, 8.0), replace(WARM, statistic="p95")).outcome is PASSED
 
+    def test_which_side_is_too_small_depends_on_the_direction(self):
+        """At most is passed by the size of the arm, at least by that of the one it is held against."""
+        for direction, one, other in (("<=", 20, 100), (">=", 100, 20)):
+            claim = replace(WARM, statistic="p95", direction=direction, bound=1.0)
+            assert judged(even(one), even(other), claim).remedy.startswith("raise rounds: 59 calls")
+            assert not judged(even(other), even(one), claim).remedy.startswith("raise rounds")
+
     def test_milliseconds_that_are_added(self):
         """`max_added_ms` compares by distance, in the metric's own unit."""
         claim = Contrast("e2e", "p50", "xml", "plain", "added", "<=", 0.050)

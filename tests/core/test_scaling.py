@@ -107,6 +107,13 @@ class TestShapes:
         assert other.outcome is FAILED
         assert other.reason.split(" by ")[0].endswith(f"behind {shape}")
 
+    def test_the_best_of_shapes_that_do_not_fit_is_not_shown(self):
+        """A curve between two shapes, with little noise: the replicates tell that neither is right."""
+        verdict = one(curve(lambda x: x**1.3, (10, 20, 30, 40), noise=0.02), shape="linear")
+        assert verdict.estimate > 6
+        assert verdict.outcome is INCONCLUSIVE
+        assert verdict.reason.endswith("no shape fits these levels")
+
     def test_two_levels_tell_no_shape(self):
         """Every shape with a slope goes through two points."""
         verdict = one(curve(lambda x: x / 1000, (1000, 2000)), shape="linear")

@@ -75,6 +75,10 @@ class TestQuantiles:
         verdict = judged(spread(100, 0.85), spread(100, 1.0, seed=2))
         assert verdict.outcome is INCONCLUSIVE
         assert verdict.remedy.endswith("calls on each side would settle it, if the difference stays as it is")
+        needed = int(verdict.remedy.split()[1])
+        assert 100 < needed < 1000
+        more = judged(spread(100, 0.85) * (needed // 100 + 1), spread(100, 1.0, seed=2) * (needed // 100 + 1))
+        assert more.outcome is not INCONCLUSIVE
 
     def test_too_few_calls_can_never_pass(self):
         """Of a p95 five calls show nothing, whatever they are."""

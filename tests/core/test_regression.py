@@ -128,6 +128,19 @@ class TestFiveSessions:
         assert verdict.outcome is INCONCLUSIVE
         assert verdict.remedy
 
+    def test_slack_widens_the_limit_of_a_pass_only(self):
+        """16 % worse passes a limit of 15 % with slack, of times as of tokens a second."""
+        slow = run(even(60, 1.16))
+        assert judge_regression(slow, sessions(*self.STEADY), P50).outcome is INCONCLUSIVE
+        verdict = judge_regression(slow, sessions(*self.STEADY), replace(P50, slack=0.2))
+        assert verdict.outcome is PASSED
+        assert verdict.claim == "p50 ttft at most 15 % + 20 % worse than baseline main"
+        claim = replace(P50, metric="output_tps")
+        base = sessions(*(40 * one for one in self.STEADY), metric="output_tps")
+        few = run(even(60, 40 / 1.16), "output_tps")
+        assert judge_regression(few, base, claim).outcome is INCONCLUSIVE
+        assert judge_regression(few, base, replace(claim, slack=0.2)).outcome is PASSED
+
     def test_a_run_whose_calls_fail_is_infinitely_worse(self):
         """The median of a run of which most calls failed is infinite."""
         verdict = judge_regression(run([1.0] * 20 + [math.inf] * 40), sessions(*self.STEADY), P50)

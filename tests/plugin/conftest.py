@@ -150,7 +150,8 @@ def _imported() -> Iterator[None]:
     import trio.testing  # noqa: F401
 
     for module in pkgutil.walk_packages(pytest_llmperf.__path__, "pytest_llmperf."):
-        importlib.import_module(module.name)
+        if not module.name.endswith(".__main__"):  # which is a program
+            importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
     yield

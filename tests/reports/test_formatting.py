@@ -80,7 +80,7 @@ class TestCircumstances:
         ]
         assert formatting.circumstances(result(series_=arms, interrupted=True, source=Source.LIVE)) == [
             "partial: interrupted before all rounds were run",
-            "sampling ended early [a]: the cap of $2 was reached",
+            "sampling ended early: the cap of $2 was reached",
             "1 call left out [b]: it is not certain which round made them",
         ]
 

@@ -30,30 +30,19 @@ from pytest_llmperf.core.observations import (
     shifted,
 )
 from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.together import Judgement, decided, left_of
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.core.watch import Watch, Watching
 
 
 def judge_all(series: Series, objectives: Sequence[Objective]) -> tuple[Verdict, ...]:
-    """Decide the claims of one test together.
+    """Decide several claims on one series together."""
+    return decided([judgement(series, objective) for objective in objectives], series.stop)
 
-    With a fixed number of rounds, claims that fail hand their share of the error probability on to the others (Holm
-    1979, within the share that the test has of the whole run). Under early stopping the shares are in the plans.
-    """
-    verdicts = [judge(series, objective) for objective in objectives]
-    failed = sum(verdict.outcome is Outcome.FAILED for verdict in verdicts)
-    while series.stop == "fixed" and 0 < failed < len(verdicts):
-        left = (len(verdicts) - failed) / len(verdicts)
-        verdicts = [
-            verdict
-            if verdict.outcome is not Outcome.INCONCLUSIVE
-            else judge(series, replace(objective, family=max(1, objective.family * left)))
-            for verdict, objective in zip(verdicts, objectives, strict=True)
-        ]
-        before, failed = failed, sum(verdict.outcome is Outcome.FAILED for verdict in verdicts)
-        if failed == before:
-            break
-    return tuple(verdicts)
+
+def judgement(series: Series, objective: Objective) -> Judgement:
+    """How one claim is decided among others."""
+    return lambda left: judge(series, replace(objective, family=left_of(objective.family, left)))
 
 
 def judge(series: Series, objective: Objective) -> Verdict:

@@ -53,6 +53,12 @@ class Objective:
     """The largest value that can occur, where that is known; of a mean."""
     given: Levels | None = None
     """The probabilities of error that one look of several may use."""
+    arm: str | None = None
+    """The one arm it is about; None when it is about each."""
+
+    def applies_to(self, arm: str) -> bool:
+        """Whether it is a claim about this arm."""
+        return self.arm is None or self.arm == arm
 
     @property
     def level(self) -> float | None:

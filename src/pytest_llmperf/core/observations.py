@@ -5,10 +5,11 @@ Picking is apart from judging, so that the judge sees numbers only and a report 
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_llmperf.core.errors import UsageError
@@ -176,10 +177,11 @@ def completions(series: Series, metric: str) -> tuple[list[float], list[float], 
 
     The seconds add up to the span from the first request to the last content, so that the ratio of the two totals is
     the throughput of the series, and the pairs carry its spread: exactly for calls one after the other, and more than
-    it for overlapping ones, which only makes a verdict rarer. Failed calls bring nothing and take their time.
+    it for overlapping ones, which only makes a verdict rarer. Failed calls bring nothing and take their time. Of an
+    arm the span is what its own rounds took: the rounds of other arms between them are none of its time.
     """
-    calls, cut = series.judged, series.cut
-    times = [m.finished if m.finished is not None else m.dispatched for m in calls]
+    calls, cut, own = series.judged, series.cut, _own_time(series)
+    times = [own(m.finished if m.finished is not None else m.dispatched) for m in calls]
     made = [0.0 if m.failure else 1.0 if metric == "rpm" else m.values.get("output_tokens") for m in calls]
     unknown = sum(
         was_cut(m, cut) or amount is None or (m.finished is None and not m.failure)
@@ -189,10 +191,30 @@ def completions(series: Series, metric: str) -> tuple[list[float], list[float], 
     if not calls:
         return [], [], unknown
     ordered = sorted(zip(times, amounts, strict=True))
-    start = min(m.dispatched for m in calls)
+    start = min(own(m.dispatched) for m in calls)
     gaps = [ordered[0][0] - start, *(later[0] - sooner[0] for sooner, later in itertools.pairwise(ordered))]
     scale = 60.0 if metric == "rpm" else 1.0
     return [amount * scale for _, amount in ordered], [max(gap, 0.0) for gap in gaps], unknown
+
+
+def _own_time(series: Series) -> Callable[[float], float]:
+    """From seconds of the run to seconds of an arm's own rounds, those that overlap counted once."""
+    if not series.arm:
+        return lambda moment: moment
+    spans: list[tuple[float, float]] = []
+    for began, ended in sorted((r.started, r.started if r.ended is None else r.ended) for r in series.judged_rounds):
+        if spans and began <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], ended))
+        else:
+            spans.append((began, ended))
+    starts = [began for began, _ in spans]
+    before = list(itertools.accumulate((ended - began for began, ended in spans), initial=0.0))
+
+    def own(moment: float) -> float:
+        number = bisect.bisect_right(starts, moment) - 1
+        return before[number] + moment - starts[number] if number >= 0 else 0.0
+
+    return own
 
 
 def shifted(series: Series, observations: Observations, error: float) -> Observations:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pytest_llmperf.plugin.fixtures import LLMPerf, llmperf
+from pytest_llmperf.plugin.fixtures import CurrentArm, LLMPerf, arm, llmperf
 from pytest_llmperf.plugin.options import add_options, read_settings
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_worker
 from pytest_llmperf.plugin.stash import RESULT, RUN, SCENARIO, SETTINGS
 
-__all__ = ["LLMPerf", "LLMPerfWarning", "llmperf"]
+__all__ = ["CurrentArm", "LLMPerf", "LLMPerfWarning", "arm", "llmperf"]
 
 REPORT_KEY = "llmperf"
 """Attribute of a test report under which a result travels, as plain types."""

@@ -59,6 +59,34 @@ def _text(value: Any) -> str:
     return value
 
 
+def _factor(name: str) -> Check:
+    """The check of a list of values, each plain: anything else has no name that a report could hold."""
+
+    def check(values: Any) -> tuple[Any, ...]:
+        if not isinstance(values, list | tuple) or not values:
+            raise ValueError("a list of at least one value")
+        if not all(value is None or isinstance(value, str | int) or _finite(value) for value in values):
+            raise ValueError("a list of plain values: texts, numbers, True, False, None. Look anything else up by them")
+        shown = [f"{value}" for value in values]
+        if twice := [text for number, text in enumerate(shown) if text in shown[:number]]:
+            raise ValueError(f"a list of different values; {twice[0]} is there twice")
+        if name == "concurrency":
+            return tuple(map(_whole(1), values))
+        return tuple(values)
+
+    return check
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _plain(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | int) and not _finite(value):
+        raise ValueError("the name of an arm, or a value of a factor")
+    return value
+
+
 _MILLISECONDS = _number(0, above=True)
 _LATENCY_METRICS = ("ttft", "ttfat", "e2e", "tpot", "event_gap", "call", "scenario")
 LATENCY_LIMITS = {
@@ -84,6 +112,7 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "name": _text,
         "off": _truth,
     },
+    "arms": {},
     "latency": {**dict.fromkeys(LATENCY_LIMITS, _MILLISECONDS), "metric": _one_of(*_LATENCY_METRICS)},
     "throughput": {
         "min_tps": _number(0, above=True),
@@ -100,13 +129,22 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
     "error_rate": {"max": _number(0, below=1), "throttled_max": _number(0, below=1)},
     "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0), "cap": _number(0, above=True)},
 }
-"""Every mark's arguments; all are keyword-only."""
+"""Every mark's arguments; all are keyword-only. Those of `arms` are the names of factors, any the author likes."""
+_ARM_ATTRIBUTES = ("name", "factors")
+_FACTORS_THAT_SET = ("concurrency",)
+"""Arguments of `llmperf` that may differ from arm to arm."""
+
+OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "claim")
+"""Marks whose claim is about every arm, unless it names one."""
+for _name in OF_ONE_ARM:
+    ARGUMENTS[_name]["arm"] = _plain
 
 _LATER = {("llmperf", "rate_per_minute"): "the open loop", ("llmperf", "arrival"): "the open loop"}
 """Arguments of the public interface that this version does not have yet."""
 
 DESCRIPTIONS = {
     "llmperf": "how the test is repeated and judged",
+    "arms": "conditions compared in one test: factors, each with its values; their product is sampled interleaved",
     "latency": "limits on the quantiles of a latency, in milliseconds",
     "throughput": "least output tokens or calls per time",
     "cost": "most dollars per round, or per million tokens",
@@ -118,7 +156,7 @@ DESCRIPTIONS = {
 def registered() -> Iterator[str]:
     """The lines that make the marks known to pytest."""
     for name, arguments in ARGUMENTS.items():
-        yield f"{name}({', '.join(arguments)}): {DESCRIPTIONS[name]} (pytest-llmperf)"
+        yield f"{name}({', '.join(arguments) or '**factors'}): {DESCRIPTIONS[name]} (pytest-llmperf)"
 
 
 def check_names(mark: pytest.Mark) -> None:
@@ -130,9 +168,12 @@ def check_names(mark: pytest.Mark) -> None:
     valid = ARGUMENTS[mark.name]
     if mark.args:
         raise ValueError(
-            f"{written(mark)}: arguments are given by name ({', '.join(valid)}). "
+            f"{written(mark)}: arguments are given by name ({', '.join(valid) or 'factor=[…]'}). "
             f"If this {mark.name!r} mark is not ours, set llmperf_short_marks = false in the ini file"
         )
+    if mark.name == "arms":
+        _check_factors(mark)
+        return
     for key in mark.kwargs:
         if (mark.name, key) in _LATER:
             raise ValueError(f"{written(mark)}: {key} belongs to {_LATER[mark.name, key]}, which this version has not")
@@ -142,14 +183,32 @@ def check_names(mark: pytest.Mark) -> None:
             raise ValueError(f"{written(mark)}: there is no {key!r}{hint} Valid names: {', '.join(valid)}")
 
 
+def _check_factors(mark: pytest.Mark) -> None:
+    if not mark.kwargs:
+        raise ValueError(f"{written(mark)}: compares nothing; give at least one factor, such as cache=['cold', 'warm']")
+    for key in mark.kwargs:
+        if ("llmperf", key) in _LATER:
+            raise ValueError(f"{written(mark)}: {key} belongs to {_LATER['llmperf', key]}, which this version has not")
+        if key in _ARM_ATTRIBUTES or key.startswith("_"):
+            raise ValueError(
+                f"{written(mark)}: a factor cannot be called {key!r}; it would hide what an arm has of its own"
+            )
+        if key in ARGUMENTS["llmperf"] and key not in _FACTORS_THAT_SET:
+            raise ValueError(
+                f"{written(mark)}: {key} is an argument of llmperf and the same for all arms; only "
+                f"{', '.join(_FACTORS_THAT_SET)} may differ. Call the factor something else"
+            )
+
+
 def checked(name: str, key: str, value: Any) -> Any:
     """The value to use for one argument of a mark.
 
     Raises:
         ValueError: with what is valid.
     """
+    check = _factor(key) if name == "arms" else ARGUMENTS[name][key]
     try:
-        return ARGUMENTS[name][key](value)
+        return check(value)
     except ValueError as error:
         raise ValueError(f"{name}({key}={value!r}): {key} must be {error}") from None
 

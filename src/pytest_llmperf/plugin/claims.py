@@ -4,44 +4,68 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.objective import SHARES, TOTALS, Objective, quantile_level
 from pytest_llmperf.plugin.arguments import LATENCY_LIMITS
 from pytest_llmperf.plugin.options import Settings
+from pytest_llmperf.runner.arms import matching, product
 from pytest_llmperf.runner.plan import Plan
 
 
-def plan(arguments: Mapping[str, Any], settings: Settings) -> Plan:
-    """How the test is to be run, by its mark and the options.
+def plan(arguments: Mapping[str, Any], settings: Settings, factors: Mapping[str, Any] | None = None) -> Plan:
+    """How the test is to be run, by its marks and the options.
 
     Raises:
         ValueError: the arguments cannot go together.
     """
     overrides = {"rounds": settings.rounds, "stop": settings.stop, "confidence": settings.confidence}
-    chosen = Plan(**{**arguments, **{key: value for key, value in overrides.items() if value is not None}})
-    if chosen.fresh_fixtures and chosen.concurrency > 1:
+    given = {**arguments, **{key: value for key, value in overrides.items() if value is not None}}
+    chosen = Plan(**given, arms=product(factors or {}))
+    if chosen.fresh_fixtures and chosen.most_workers > 1:
         raise ValueError(
             "llmperf(fresh_fixtures=True, concurrency=…): rounds with fixtures of their own run one by one"
         )
     return chosen
 
 
-def plainly_once() -> Plan:
-    """How a test is run that is switched off."""
-    return Plan(rounds=1, warmup=0, stop="fixed", off=True)
+def plainly_once(plan: Plan) -> Plan:
+    """How a test is run that is switched off: of several arms, the first."""
+    return Plan(rounds=1, warmup=0, stop="fixed", off=True, arms=plan.arms[:1])
 
 
 def objectives(name: str, arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
-    """What one mark claims.
+    """What one mark claims; a claim that names arms is one for each of them.
 
     Raises:
-        ValueError: the arguments claim nothing, or cannot go together.
+        ValueError: the arguments claim nothing, cannot go together, or name an arm that there is not.
         UsageError: a quantile of level 0 is claimed.
     """
-    return _OBJECTIVES[name](arguments, plan) if name in _OBJECTIVES else []
+    if name not in _OBJECTIVES:
+        return []
+    claimed = _OBJECTIVES[name](arguments, plan)
+    _check_apart(claimed, plan)
+    if "arm" not in arguments:
+        return claimed
+    try:
+        meant = matching(plan.arms, arguments["arm"])
+    except ValueError as error:
+        raise ValueError(f"{claimed[0].mark}: {error}") from None
+    return [replace(objective, arm=arm.name) for arm in meant for objective in claimed]
+
+
+def _check_apart(claimed: list[Objective], plan: Plan) -> None:
+    """Refuse totals of arms that share their moments: what one brings in a second would hang on the others."""
+    totals = [objective for objective in claimed if objective.metric in TOTALS]
+    groups = [plan.concurrency_of(arm) for arm in plan.arms]
+    mixed = any(workers > 1 and groups.count(workers) > 1 for workers in groups)
+    if totals and mixed:
+        raise ValueError(
+            f"{totals[0].mark}: with concurrency, calls of several arms are in flight at once, so {totals[0].metric} "
+            "of one arm means nothing; use concurrency=1, or make concurrency the only factor"
+        )
 
 
 @dataclass(frozen=True, slots=True)

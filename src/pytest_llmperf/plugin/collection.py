@@ -30,7 +30,7 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
             continue
         if scenario is not None:
             found[item] = scenario
-    family = sum(len(scenario.objectives) for scenario in found.values()) if run.settings.multiplicity == "holm" else 1
+    family = sum(scenario.verdicts for scenario in found.values()) if run.settings.multiplicity == "holm" else 1
     for item, scenario in found.items():
         item.stash[SCENARIO] = scenario.one_of(family)
         try:

@@ -72,21 +72,26 @@ def broke_off(execution: Execution, error: BaseException) -> None:
         execution.run.keep(result)
 
 
-def _series(execution: Execution) -> Series:
+def _series(execution: Execution) -> tuple[Series, ...]:
+    """One for each arm."""
     lag = execution.lag.quantile(0.99) if execution.lag is not None else None
     scenario = execution.scenario.plan.name or plain_nodeid(execution.item.nodeid)
-    return execution.sampling.series(scenario, execution.source, loop_lag=lag)
+    return execution.sampling.series_by_arm(scenario, execution.source, loop_lag=lag)
 
 
-def _verdicts(execution: Execution, series: Series) -> tuple[Verdict, ...]:
-    from pytest_llmperf.core.judge import judge_all
+def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict, ...]:
+    """Claim by claim, each for the arms that it is about."""
+    from pytest_llmperf.core.judge import judgement
+    from pytest_llmperf.core.together import decided
 
-    return judge_all(series, execution.scenario.objectives)
+    objectives = execution.scenario.objectives
+    judgements = [judgement(one, claim) for claim in objectives for one in series if claim.applies_to(one.arm)]
+    return decided(judgements, series[0].stop)
 
 
 def _result(
     execution: Execution,
-    series: Series,
+    series: tuple[Series, ...],
     *,
     verdicts: tuple[Verdict, ...] = (),
     error: str = "",
@@ -100,8 +105,8 @@ def _result(
         nodeid=plain_nodeid(execution.item.nodeid),
         outcome="error" if error or interrupted else combined([verdict.outcome for verdict in verdicts]).value,
         source=execution.source,
-        clock=series.clock,
-        series=(series,),
+        clock=series[0].clock,
+        series=series,
         verdicts=verdicts,
         notes=(*execution.notes, *execution.sampling.recorder.warnings),
         error=error,
@@ -117,12 +122,13 @@ def _check_count(execution: Execution) -> None:
         raise UsageError(f"{ran} rounds were run where {asked} were asked: another plugin ran the test in its own way")
 
 
-def _check_calls(execution: Execution, series: Series) -> None:
+def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
     """Claims on calls need calls; a claim on what the body records does not."""
     of_calls = [o for o in execution.scenario.objectives if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
-    if of_calls and not series.judged and not series.ended_by:
+    if of_calls and not any(one.judged or one.ended_by for one in series):
+        seen = sum(len(one.rounds) for one in series)
         raise UsageError(
-            f"{of_calls[0].mark}: no LLM call was seen in {wording.count(len(series.rounds), 'round')}: the call must "
+            f"{of_calls[0].mark}: no LLM call was seen in {wording.count(seen, 'round')}: the call must "
             "be made in this process through httpx or httpx2 (the anthropic SDK does), inside the test body"
         )
 

@@ -103,6 +103,7 @@ class Execution:
             recorder=self._recorder,
             prices=self.run.prices,
             budgets=(self.run.budget, own),
+            seed=self._seed,
             stopping=self._early_stop(),
             errors_claimed=any(objective.metric == "error_rate" for objective in self.scenario.objectives),
             on_round=lambda sampling: self.run.progress.show(self.item, sampling),
@@ -119,7 +120,8 @@ class Execution:
         plan = self.scenario.plan
         if plan.stop != "early":
             return None
-        return EarlyStop(self.scenario.objectives, plan.rounds, first=plan.warmup)
+        arms = [arm.name for arm in plan.arms]
+        return EarlyStop(self.scenario.objectives, plan.rounds, first=plan.warmup * len(arms), arms=arms)
 
     # --- running ---
 
@@ -152,7 +154,7 @@ class Execution:
     def _repeated(self, original: Callable[..., object], *, single: bool) -> Callable[..., object]:
         @functools.wraps(original)
         def repeated(*args: Any, **kwargs: Any) -> None:
-            for attempt in self._attempts():
+            for attempt in self._attempts(single=single):
                 with attempt, self._sync_time():
                     run = self.sampling.run_one if single else self.sampling.run
                     run(lambda: original(*args, **kwargs))
@@ -164,20 +166,25 @@ class Execution:
     ) -> Callable[..., Awaitable[object]]:
         @functools.wraps(original)
         async def repeated(*args: Any, **kwargs: Any) -> None:
-            for attempt in self._attempts():
+            for attempt in self._attempts(single=single):
                 with attempt, self._async_time():
                     run = self.sampling.run_one_async if single else self.sampling.run_async
                     await run(lambda: original(*args, **kwargs))
 
         return repeated
 
-    def _attempts(self) -> Iterator[AbstractContextManager[None]]:
-        """One; and another, from the start and on the instant clock, when virtual time turned out to be impossible."""
+    def _attempts(self, *, single: bool) -> Iterator[AbstractContextManager[None]]:
+        """One; and another, from the start and on the instant clock, when virtual time turned out to be impossible.
+
+        Where a round has fixtures of its own, which may hang on its arm, the start is the next round's to make.
+        """
         self.entered += 1
         yield self._attempt()
         if self._strangers and isinstance(self.sampling.clock, _virtual_clock()):
+            first = self.sampling.dispatched == 1
             self.sampling = self._new_sampling()
-            yield self._attempt()
+            if first or not single:
+                yield self._attempt()
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:
@@ -218,7 +225,7 @@ class Execution:
         from pytest_llmperf.clock import virtual
 
         if self.sampling.dispatched == 0:
-            together = self.scenario.plan.concurrency > 1
+            together = self.scenario.plan.most_workers > 1
             self._settle(clocks.of_plain_test(self.run.settings, together=together, strangers=self._strangers))
         clock = self.sampling.clock
         return virtual.enter_sync(clock) if isinstance(clock, virtual.VirtualClock) else nullcontext()

@@ -77,7 +77,7 @@ def _broken(item: pytest.Item, execution: Execution, reports: list[pytest.TestRe
     number = len(execution.sampling.rounds)
     if number == 0:
         return reports
-    name = execution.scenario.plan.round_name(number if reports[0].failed or reports[0].skipped else number - 1)
+    name = execution.sampling.round_name(number if reports[0].failed or reports[0].skipped else number - 1)
     broken = next(report for report in reports if not report.passed and report.when != "call")
     if broken.skipped:
         said = broken.longrepr[2] if isinstance(broken.longrepr, tuple) else str(broken.longrepr)

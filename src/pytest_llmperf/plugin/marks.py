@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmperf.plugin.arguments import ARGUMENTS, check_names, checked
+from pytest_llmperf.plugin.arguments import ARGUMENTS, OF_ONE_ARM, check_names, checked
 from pytest_llmperf.plugin.options import Settings
 
 if TYPE_CHECKING:
     from pytest_llmperf.core.objective import Objective
+    from pytest_llmperf.runner.arms import Arm
     from pytest_llmperf.runner.plan import Plan
+
+
+_EACH = object()
+"""Where a claim names no arm; None may be a value of a factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,11 @@ class Scenario:
 
     plan: Plan
     objectives: tuple[Objective, ...]
+
+    @property
+    def verdicts(self) -> int:
+        """How many answers its claims will have: one for every arm they are about."""
+        return sum(claim.applies_to(arm.name) for claim in self.objectives for arm in self.plan.arms)
 
     def one_of(self, claims: int) -> Scenario:
         """The same, where the run has so many claims: they share the probability of a wrong fail."""
@@ -48,11 +58,11 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
         return None
     from pytest_llmperf.plugin import claims
 
-    arguments = found["llmperf"][1]
-    plan = claims.plan(arguments[0] if arguments else {}, settings)
+    run, arms = (found[name][1] if name in found else [] for name in ("llmperf", "arms"))
+    plan = claims.plan(run[0] if run else {}, settings, arms[0] if arms else {})
     if plan.off or settings.off:
         # Once and plainly; but where the API is simulated, no test reaches the real one.
-        return Scenario(claims.plainly_once(), ()) if settings.backend == "simulate" else None
+        return Scenario(claims.plainly_once(plan), ()) if settings.backend == "simulate" else None
     objectives = [
         objective
         for name, (_, groups) in found.items()
@@ -60,6 +70,14 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
         for objective in claims.objectives(name, group, plan)
     ]
     return Scenario(plan, tuple(objectives))
+
+
+def first_arm(item: pytest.Item) -> Arm:
+    """The arm that a test has which is switched off, and is run once."""
+    from pytest_llmperf.runner.arms import product
+
+    groups = _merged("arms", _levels(item))[1]
+    return product(groups[0] if groups else {})[0]
 
 
 # --- the walk --------------------------------------------------------------------------------------------------------
@@ -110,7 +128,7 @@ def _merged(name: str, levels: Iterator[list[pytest.Mark]]) -> tuple[bool, list[
                 return marked, groups
             check_names(mark)
             group = next((group for group in groups if _same_claim(name, group, mark.kwargs)), None)
-            if group is None or (any(group is one for one in beside) and _two_claims(group, mark.kwargs)):
+            if group is None or (any(group is one for one in beside) and _two_claims(name, group, mark.kwargs)):
                 groups.append(group := {})
             beside.append(group)
             for key, value in mark.kwargs.items():
@@ -120,13 +138,17 @@ def _merged(name: str, levels: Iterator[list[pytest.Mark]]) -> tuple[bool, list[
 
 def _same_claim(name: str, group: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
     """Claims about different metrics stand beside each other, and so do both limits of one; other marks are one."""
+    if name in ("llmperf", "arms"):
+        return True
     if name == "claim" and {"max", "min"} <= group.keys() ^ arguments.keys():
+        return False
+    if name in OF_ONE_ARM and group.get("arm", _EACH) != arguments.get("arm", _EACH):
         return False
     keys = ("metric", "statistic") if name == "claim" else ("metric",)
     return all(group.get(key) == arguments.get(key) or None in (group.get(key), arguments.get(key)) for key in keys)
 
 
-def _two_claims(group: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+def _two_claims(name: str, group: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
     """Whether two marks that stand side by side mean two metrics: one names its metric, the other leaves it open."""
-    limits = [set(marked) - {"metric", "quantile"} for marked in (group, arguments)]
-    return group.get("metric") != arguments.get("metric") and all(limits)
+    limits = [set(marked) - {"metric", "quantile", "arm"} for marked in (group, arguments)]
+    return name != "arms" and group.get("metric") != arguments.get("metric") and all(limits)

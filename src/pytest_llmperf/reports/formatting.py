@@ -65,6 +65,7 @@ def against_limit(verdict: Verdict) -> str:
 def circumstances(result: TestResult) -> list[str]:
     """What happened while sampling that the verdicts alone do not say, a line for each."""
     lines = ["partial: interrupted before all rounds were run"] if result.interrupted else []
+    told: set[str] = set()
     for series in result.series:
         of_arm = _of_arm(series)
         cut = series.cut
@@ -73,8 +74,9 @@ def circumstances(result: TestResult) -> list[str]:
             lines.append(
                 f"{len(failures)} of {wording.count(len(series.judged), 'call')} failed{of_arm}: {_listed(failures)}"
             )
-        if series.ended_by:
-            lines.append(f"sampling ended early{of_arm}: {series.ended_by}")
+        if series.ended_by and series.ended_by not in told:  # what ends sampling ends it for all arms
+            told.add(series.ended_by)
+            lines.append(f"sampling ended early: {series.ended_by}")
         if series.unattributed:
             calls = wording.count(series.unattributed, "call")
             lines.append(f"{calls} left out{of_arm}: it is not certain which round made them")

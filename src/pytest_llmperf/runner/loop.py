@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -22,9 +22,11 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.metrics import measure
 from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
+from pytest_llmperf.runner.arms import Arm
 from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
 from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
+from pytest_llmperf.runner.schedule import Schedule, Stage, scheduled
 from pytest_llmperf.runner.stopping import EarlyStop
 from pytest_llmperf.runner.tolerance import is_failed_call
 
@@ -38,6 +40,8 @@ class Sampling:
     recorder: Recorder
     prices: PriceBook
     budgets: tuple[Budget, ...] = ()
+    seed: int = 0
+    """Draws the order of arms."""
     errors_claimed: bool = False
     stopping: EarlyStop | None = None
     """Ends sampling once every claim is settled; None runs all rounds."""
@@ -56,8 +60,12 @@ class Sampling:
     """Whether no further round may begin."""
     dispatched: int = 0
     zero_ns: int = -1
+    schedule: Schedule = field(init=False)
     _open_rounds: dict[int, OpenRound] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.schedule = scheduled(self.plan, self.seed)
 
     def run(self, body: Callable[[], object]) -> None:
         """Run all rounds of a plain function.
@@ -66,17 +74,21 @@ class Sampling:
             BaseException: whatever the body raised for reasons of its own, as it was raised.
         """
         self._start()
-        self._work(body, self._next_warmup)
-        if self.plan.concurrency == 1:
-            self._work(body, self._next_judged)
-            return
-        with ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="llmperf") as pool:
-            contexts = [contextvars.copy_context() for _ in range(self.plan.concurrency)]
-            jobs = [pool.submit(context.run, self._work, body, self._next_judged) for context in contexts]
+        for stage in self.schedule.stages:
+            if stage.workers == 1:
+                self._work(body, stage.end)
+            else:
+                self._work_in_threads(body, stage)
+
+    def _work_in_threads(self, body: Callable[[], object], stage: Stage) -> None:
+        with ThreadPoolExecutor(stage.workers, thread_name_prefix="llmperf") as pool:
+            contexts = [contextvars.copy_context() for _ in range(stage.workers)]
+            jobs = [pool.submit(context.run, self._work, body, stage.end) for context in contexts]
             try:
                 wait(jobs)
-            finally:
+            except BaseException:
                 self.halted = True  # after Ctrl-C no thread takes another round
+                raise
         if self.raised is not None:
             raise self.raised  # the first in time
         for job in jobs:
@@ -89,27 +101,27 @@ class Sampling:
             BaseException: whatever the body raised for reasons of its own, as it was raised.
         """
         self._start()
-        await self._work_async(body, self._next_warmup)
-        if self.plan.concurrency == 1:
-            await self._work_async(body, self._next_judged)
-            return
-        await self._work_together(body)
+        for stage in self.schedule.stages:
+            if stage.workers == 1:
+                await self._work_async(body, stage.end)
+            else:
+                await self._work_together(body, stage)
 
     def run_one(self, body: Callable[[], object]) -> None:
         """Run the next round only: the rounds are repeated from outside."""
         self._start()
-        if (opened := self._next_judged()) is not None:
+        if (opened := self._open(self.plan.total_rounds)) is not None:
             with self._round(opened):
                 body()
 
     async def run_one_async(self, body: Callable[[], Awaitable[object]]) -> None:
         """Run the next round only, of a coroutine function."""
         self._start()
-        if (opened := self._next_judged()) is not None:
+        if (opened := self._open(self.plan.total_rounds)) is not None:
             with self._round(opened):
                 await body()
 
-    async def _work_together(self, body: Callable[[], Awaitable[object]]) -> None:
+    async def _work_together(self, body: Callable[[], Awaitable[object]], stage: Stage) -> None:
         """Several workers take rounds from one queue; the first error of the body's own cancels the others."""
         import anyio
 
@@ -117,7 +129,7 @@ class Sampling:
 
         async def worker() -> None:
             try:
-                await self._work_async(body, self._next_judged)
+                await self._work_async(body, stage.end)
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 (kept, and raised again below as it was)
@@ -125,18 +137,18 @@ class Sampling:
                 group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
-            for _ in range(self.plan.concurrency):
+            for _ in range(stage.workers):
                 group.start_soon(worker)
         if raised:
             raise raised[0]
 
-    def _work(self, body: Callable[[], object], take: Callable[[], OpenRound | None]) -> None:
-        while (opened := take()) is not None:
+    def _work(self, body: Callable[[], object], end: int) -> None:
+        while (opened := self._open(end)) is not None:
             with self._round(opened):
                 body()
 
-    async def _work_async(self, body: Callable[[], Awaitable[object]], take: Callable[[], OpenRound | None]) -> None:
-        while (opened := take()) is not None:
+    async def _work_async(self, body: Callable[[], Awaitable[object]], end: int) -> None:
+        while (opened := self._open(end)) is not None:
             with self._round(opened):
                 await body()
 
@@ -181,12 +193,6 @@ class Sampling:
             return rounds[owner.key]
         return next(iter(rounds.values())) if len(rounds) == 1 else None
 
-    def _next_warmup(self) -> OpenRound | None:
-        return self._open(self.plan.warmup)
-
-    def _next_judged(self) -> OpenRound | None:
-        return self._open(self.plan.total_rounds)
-
     def _open(self, end: int) -> OpenRound | None:
         """The next round below *end*, unless something ended the sampling."""
         with self._lock:
@@ -194,15 +200,25 @@ class Sampling:
                 return None
             number = self.dispatched
             self.dispatched += 1
-            opened = OpenRound(number, number < self.plan.warmup, self.clock.now_ns())
+            turn = self.schedule.turns[number]
+            warmup = turn.ordinal < self.plan.warmup
+            opened = OpenRound(number, warmup, self.clock.now_ns(), turn.arm, turn.ordinal)
             self._open_rounds[number] = opened
             return opened
 
     def _over(self, end: int) -> bool:
-        if self.halted or self.settled or self.raised is not None or self.dispatched >= end:
+        if self.halted or self.raised is not None or self.dispatched >= end:
+            return True
+        if self.settled and self.dispatched in self.schedule.even:
             return True
         self.ended_by = self.ended_by or reached(self.budgets)
         return bool(self.ended_by)
+
+    @property
+    def next_arm(self) -> Arm | None:
+        """The arm of the round that will begin next; None where none is left."""
+        left = self.schedule.turns[self.dispatched : self.dispatched + 1]
+        return left[0].arm if left else None
 
     @property
     def over(self) -> bool:
@@ -229,9 +245,14 @@ class Sampling:
 
     def _end_with(self, error: BaseException, opened: OpenRound) -> None:
         if self.raised is None:
-            self.raised, self.raised_in = error, self.plan.round_name(opened.number)
+            self.raised, self.raised_in = error, self.round_name(opened.number)
             if isinstance(error, Exception):
                 error.add_note(f"llmperf: in {self.raised_in}")
+
+    def round_name(self, number: int) -> str:
+        """The round of this number, in dispatch order, as a reader counts it."""
+        turn = self.schedule.turns[number]
+        return self.plan.round_name(turn.ordinal, turn.arm.name)
 
     def _was_measured(self, error: BaseException, opened: OpenRound) -> bool:
         """Whether *error* comes of a failed call, or of a cap: anything the body does after it may be its doing."""
@@ -270,11 +291,12 @@ class Sampling:
 
     def _watch(self, round_: Round, measurements: tuple[Measurement, ...]) -> None:
         assert self.stopping is not None
-        one = Series("", Source.LIVE, self.clock.name, rounds=(round_,), measurements=measurements)
+        arm = self.schedule.turns[round_.number].arm.name
+        one = Series("", Source.LIVE, self.clock.name, arm=arm, rounds=(round_,), measurements=measurements)
         self.stopping.round_ended(round_.number, one)
 
     def series(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> Series:
-        """What was gathered so far, in dispatch order."""
+        """What was gathered so far, of all arms together, in dispatch order."""
         return Series(
             scenario=scenario,
             source=source,
@@ -286,6 +308,21 @@ class Sampling:
             ended_by=self.ended_by,
             stop="fixed" if self.stopping is None else "early",
             budget=self.plan.rounds,
+        )
+
+    def series_by_arm(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> tuple[Series, ...]:
+        """What was gathered so far, a series for each arm."""
+        whole, turns = self.series(scenario, source, loop_lag=loop_lag), self.schedule.turns
+        return tuple(
+            replace(
+                whole,
+                arm=arm.name,
+                factors=dict(arm.factors),
+                rounds=tuple(r for r in whole.rounds if turns[r.number].arm is arm),
+                measurements=tuple(m for m in whole.measurements if turns[m.round].arm is arm),
+                unattributed=0 if number else whole.unattributed,  # they belong to no arm: the first one tells of them
+            )
+            for number, arm in enumerate(self.plan.arms)
         )
 
     def _measured(self, call: Call, number: int) -> Measurement:

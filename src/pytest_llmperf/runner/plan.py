@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_llmperf.runner.arms import Arm
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The settings of one scenario, as its marks and the options leave them."""
 
     rounds: int = 100
-    """The most rounds judged."""
+    """The most rounds judged, of each arm."""
     warmup: int = 1
-    """Rounds run first and not judged."""
+    """Rounds run first and not judged, of each arm."""
     stop: str = "early"
     """`early` or `fixed`."""
     concurrency: int = 1
@@ -26,18 +28,31 @@ class Plan:
     """Function-scoped fixtures are set up anew for every round."""
     name: str = ""
     off: bool = False
+    arms: tuple[Arm, ...] = (Arm(),)
+    """The conditions compared; one without a name where nothing is."""
 
     @property
     def total_rounds(self) -> int:
-        """Warm-ups and judged rounds together."""
-        return self.warmup + self.rounds
+        """Warm-ups and judged rounds of all arms together."""
+        return (self.warmup + self.rounds) * len(self.arms)
 
-    def round_name(self, number: int) -> str:
-        """A round as a reader counts it: `round 3 of 20`.
+    def concurrency_of(self, arm: Arm) -> int:
+        """Rounds in flight at once while this arm is run; a factor of that name sets it."""
+        return int(arm.factors.get("concurrency") or self.concurrency)
+
+    @property
+    def most_workers(self) -> int:
+        """The most rounds in flight at once."""
+        return max(map(self.concurrency_of, self.arms))
+
+    def round_name(self, number: int, arm: str = "") -> str:
+        """A round as a reader counts it: `round 3 of 20`, or `round 3 of 20 [warm]`.
 
         Args:
-            number: in dispatch order from 0, warm-ups first.
+            number: among the rounds of its arm from 0, warm-ups first.
+            arm: its name, where there are several.
         """
+        where = f" [{arm}]" if arm else ""
         if number < self.warmup:
-            return f"warm-up round {number + 1} of {self.warmup}"
-        return f"round {number - self.warmup + 1} of {self.rounds}"
+            return f"warm-up round {number + 1} of {self.warmup}{where}"
+        return f"round {number - self.warmup + 1} of {self.rounds}{where}"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.runner.arms import Arm
 
 
 @dataclass(slots=True)
@@ -16,6 +17,9 @@ class OpenRound:
     """In dispatch order from 0, warm-ups first."""
     warmup: bool
     started_ns: int
+    arm: Arm = field(default_factory=Arm)
+    ordinal: int = 0
+    """Among the rounds of its arm, from 0, warm-ups first."""
     scores: dict[str, float] = field(default_factory=dict)
     records: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Ends sampling once every claim is settled, judging rounds in the order they were sent.
+"""Ends sampling once every claim of every arm is settled, judging rounds in the order they were sent.
 
 A round counts only when all before it have ended, whatever the order in which answers came: stopping on completion
 order would favour the fast ones.
@@ -17,27 +17,34 @@ from pytest_llmperf.core.watch import Watching
 
 @dataclass(slots=True)
 class EarlyStop:
-    """Watches all claims of one scenario."""
+    """Watches all claims of one scenario. Arms stop together: a settled one goes on while another is not."""
 
     objectives: Sequence[Objective]
     rounds: int
+    """The most judged rounds of one arm."""
     first: int
     """Number of the first judged round."""
+    arms: Sequence[str] = ("",)
+    """Their names."""
     _waiting: dict[int, Series] = field(default_factory=dict)
-    _watches: list[Watching] = field(init=False)
+    _watches: dict[str, list[Watching]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watches = [watching(objective, self.rounds) for objective in self.objectives]
+        self._watches = {
+            arm: [watching(objective, self.rounds) for objective in self.objectives if objective.applies_to(arm)]
+            for arm in self.arms
+        }
 
     def round_ended(self, number: int, one: Series) -> None:
         """Take a round that ended, given as a series of its own; it waits until those before it have ended."""
         self._waiting[number] = one
         while (next_one := self._waiting.pop(self.first, None)) is not None:
             self.first += 1
-            for watch in self._watches:
+            for watch in self._watches[next_one.arm]:
                 watch.add_round(next_one)
 
     @property
     def settled(self) -> bool:
         """Whether no claim needs more rounds. A test that claims nothing runs all of them."""
-        return bool(self._watches) and all(watch.done for watch in self._watches)
+        watches = [watch for of_arm in self._watches.values() for watch in of_arm]
+        return bool(watches) and all(watch.done for watch in watches)

@@ -21,6 +21,7 @@ from pytest_llmperf.core.finding import Finding
 from pytest_llmperf.core.observations import recorded_unit
 from pytest_llmperf.core.pair import Errors, paired, require_alike, shared_metric
 from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.together import Judgement, left_of
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.core.walk import Look, Walk, comparison_looks, joined, walked
 from pytest_llmperf.core.watch import FAIL_FLOOR
@@ -65,7 +66,13 @@ def judge_contrast(arm: Series, to: Series, contrast: Contrast) -> Verdict:
         mark=claim.mark,
         arm=claim.arm,
         stops=finding.stops,
+        to=claim.to,
     )
+
+
+def contrast_judgement(arm: Series, to: Series, contrast: Contrast) -> Judgement:
+    """How it is decided among other claims."""
+    return lambda left: judge_contrast(arm, to, replace(contrast, family=left_of(contrast.family, left)))
 
 
 def _finding(arm: Series, to: Series, claim: Contrast, errors: Errors) -> Finding:

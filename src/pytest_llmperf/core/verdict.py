@@ -47,6 +47,8 @@ class Verdict:
     evidence: tuple[float, float] | None = None
     """Natural logarithms of the e-values for a pass and for a fail, which of independent runs add up; None where the
     claim is no share of independent observations."""
+    to: str = ""
+    """The arm it is held against, where two are compared."""
 
 
 def combined(outcomes: list[Outcome]) -> Outcome:

@@ -47,6 +47,12 @@ def _one_of(*choices: str) -> Check:
     return check
 
 
+def _any_number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number")
+    return float(value)
+
+
 def _truth(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("True or False")
@@ -127,6 +133,19 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "cap_usd": _number(0, above=True),
     },
     "error_rate": {"max": _number(0, below=1), "throttled_max": _number(0, below=1)},
+    "contrast": {
+        "arm": _plain,
+        "to": _plain,
+        "metric": _text,
+        "quantile": _number(0, above=True, below=1),
+        "statistic": _text,
+        "max_ratio": _number(0, above=True),
+        "min_ratio": _number(0, above=True),
+        "max_added_ms": _any_number,
+        "min_added_ms": _any_number,
+        "max_added": _any_number,
+        "min_added": _any_number,
+    },
     "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0), "cap": _number(0, above=True)},
 }
 """Every mark's arguments; all are keyword-only. Those of `arms` are the names of factors, any the author likes."""
@@ -149,6 +168,7 @@ DESCRIPTIONS = {
     "throughput": "least output tokens or calls per time",
     "cost": "most dollars per round, or per million tokens",
     "error_rate": "largest share of failed calls, or of attempts answered 429",
+    "contrast": "how two arms differ, as a ratio or by what the one adds to the other",
     "claim": "the general form: a statistic of a metric, with a limit in the metric's own unit",
 }
 

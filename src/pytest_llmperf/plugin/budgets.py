@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pytest_llmperf.core import wording
+from pytest_llmperf.core.claims import Contrast
 from pytest_llmperf.core.objective import SHARES, Objective
 from pytest_llmperf.plugin.marks import Scenario
 
@@ -14,12 +15,31 @@ LARGEST_PLANNED = 10_000
 
 def undecidable(scenario: Scenario) -> list[str]:
     """Claims that the rounds can neither pass nor fail, in words; each is an error of the test's author."""
-    return [text for objective in scenario.objectives if (text := _undecidable(objective, scenario.plan.rounds))]
+    rounds = scenario.plan.rounds
+    of_one = [_undecidable(objective, rounds) for objective in scenario.objectives]
+    return [text for text in (*of_one, *(_incomparable(contrast, rounds) for contrast in scenario.contrasts)) if text]
 
 
 def unpassable(scenario: Scenario) -> list[str]:
     """Claims that the rounds can fail but never pass, in words."""
     return [text for objective in scenario.objectives if (text := _unpassable(objective, scenario.plan.rounds))]
+
+
+def _incomparable(contrast: Contrast, rounds: int) -> str:
+    """Why so many rounds of either arm cannot decide a contrast, whatever they show; empty where they can."""
+        from pytest_llmperf.core.observations import Observations
+    from pytest_llmperf.core.pair import Pair, attainable
+    from pytest_llmperf.core.walk import planned_looks
+    from pytest_llmperf.statistics.means import LEAST_N
+
+    told = f"{contrast.mark}: {wording.count(rounds, 'round')} of either arm cannot decide {contrast.described()}"
+    if contrast.statistic == "mean" and rounds < LEAST_N:
+        return f"{told}; {LEAST_N} are the fewest for a mean"
+    nothing = Pair(Observations("", "", ()), Observations("", "", ()))
+    question = contrast.asked(contrast.metric.partition("|")[0])
+    levels = planned_looks(rounds, contrast.statistic, contrast.levels)[-1].levels
+    least = attainable(nothing, question, rounds)
+    return told if least.p_pass >= levels.to_pass and least.p_fail >= levels.to_fail else ""
 
 
 def tolerated_share(objective: Objective) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pytest_llmperf.core.claims import Contrast
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import needs_waiting
 from pytest_llmperf.core.objective import Objective
@@ -63,13 +64,13 @@ def _chosen(settings: Settings, why_not_virtual: str) -> Clock:
     return VirtualClock()
 
 
-def check_answerable(clock: Clock, objectives: Sequence[Objective], strangers: str) -> None:
+def check_answerable(clock: Clock, claims: Sequence[Objective | Contrast], strangers: str) -> None:
     """Refuse claims that the clock cannot answer.
 
     Raises:
         UsageError: with the claim and the reason.
     """
-    refused = [objective for objective in objectives if needs_waiting(objective.metric)]
+    refused = [claim for claim in claims if needs_waiting(claim.metric)]
     if clock.name == "instant" and refused:
         raise UsageError(
             f"{refused[0].mark}: the instant clock does not wait, so it cannot give {refused[0].metric}; "

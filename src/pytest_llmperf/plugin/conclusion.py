@@ -80,13 +80,15 @@ def _series(execution: Execution) -> tuple[Series, ...]:
 
 
 def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict, ...]:
-    """Claim by claim, each for the arms that it is about."""
+    """Claim by claim, each for the arms that it is about; then what compares arms."""
+    from pytest_llmperf.core.contrast import contrast_judgement
     from pytest_llmperf.core.judge import judgement
     from pytest_llmperf.core.together import decided
 
-    objectives = execution.scenario.objectives
-    judgements = [judgement(one, claim) for claim in objectives for one in series if claim.applies_to(one.arm)]
-    return decided(judgements, series[0].stop)
+    scenario, by_name = execution.scenario, {one.arm: one for one in series}
+    of_one = [judgement(one, claim) for claim in scenario.objectives for one in series if claim.applies_to(one.arm)]
+    of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in scenario.contrasts]
+    return decided([*of_one, *of_two], series[0].stop)
 
 
 def _result(
@@ -124,7 +126,7 @@ def _check_count(execution: Execution) -> None:
 
 def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
     """Claims on calls need calls; a claim on what the body records does not."""
-    of_calls = [o for o in execution.scenario.objectives if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
+    of_calls = [o for o in execution.scenario.claims if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
     if of_calls and not any(one.judged or one.ended_by for one in series):
         seen = sum(len(one.rounds) for one in series)
         raise UsageError(

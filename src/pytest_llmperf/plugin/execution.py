@@ -105,7 +105,7 @@ class Execution:
             budgets=(self.run.budget, own),
             seed=self._seed,
             stopping=self._early_stop(),
-            errors_claimed=any(objective.metric == "error_rate" for objective in self.scenario.objectives),
+            errors_claimed=any(claim.metric == "error_rate" for claim in self.scenario.claims),
             on_round=lambda sampling: self.run.progress.show(self.item, sampling),
         )
         return sampling
@@ -121,7 +121,8 @@ class Execution:
         if plan.stop != "early":
             return None
         arms = [arm.name for arm in plan.arms]
-        return EarlyStop(self.scenario.objectives, plan.rounds, first=plan.warmup * len(arms), arms=arms)
+        first, contrasts = plan.warmup * len(arms), self.scenario.contrasts
+        return EarlyStop(self.scenario.objectives, plan.rounds, first=first, arms=arms, contrasts=contrasts)
 
     # --- running ---
 
@@ -250,7 +251,7 @@ class Execution:
 
     def _settle(self, clock: Clock) -> None:
         """Take the clock of all rounds, and a simulated API that lives by it from its first moment."""
-        clocks.check_answerable(clock, self.scenario.objectives, self._strangers)
+        clocks.check_answerable(clock, self.scenario.claims, self._strangers)
         self.sampling.clock = clock
         if self._simulator is not None:
             self._simulator.api = self._new_api()

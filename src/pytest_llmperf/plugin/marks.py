@@ -16,11 +16,15 @@ from pytest_llmperf.plugin.arguments import ARGUMENTS, OF_ONE_ARM, check_names, 
 from pytest_llmperf.plugin.options import Settings
 
 if TYPE_CHECKING:
+    from pytest_llmperf.core.claims import Contrast
     from pytest_llmperf.core.objective import Objective
     from pytest_llmperf.runner.arms import Arm
     from pytest_llmperf.runner.plan import Plan
 
 
+_TELLING = {"claim": ("metric", "statistic"), "contrast": ("arm", "to", "metric", "quantile", "statistic")}
+"""Arguments that say which claim of several a mark makes; of other marks it is the metric."""
+_NONE: tuple[bool, list[dict[str, Any]]] = (False, [])
 _EACH = object()
 """Where a claim names no arm; None may be a value of a factor."""
 
@@ -31,19 +35,33 @@ class Scenario:
 
     plan: Plan
     objectives: tuple[Objective, ...]
+    contrasts: tuple[Contrast, ...] = ()
+
+    @property
+    def claims(self) -> tuple[Objective | Contrast, ...]:
+        """All of them."""
+        return (*self.objectives, *self.contrasts)
 
     @property
     def verdicts(self) -> int:
         """How many answers its claims will have: one for every arm they are about."""
-        return sum(claim.applies_to(arm.name) for claim in self.objectives for arm in self.plan.arms)
+        of_one = sum(claim.applies_to(arm.name) for claim in self.objectives for arm in self.plan.arms)
+        return of_one + len(self.contrasts)
 
     def one_of(self, claims: int) -> Scenario:
         """The same, where the run has so many claims: they share the probability of a wrong fail."""
-        return replace(self, objectives=tuple(replace(each, family=max(claims, 1)) for each in self.objectives))
+        return self._each(family=max(claims, 1))
 
     def tried(self, attempt: int) -> Scenario:
         """The same at a later try (from 1) of a test that is run again when it fails."""
-        return replace(self, objectives=tuple(replace(each, attempt=attempt) for each in self.objectives))
+        return self._each(attempt=attempt)
+
+    def _each(self, **changed: Any) -> Scenario:
+        return replace(
+            self,
+            objectives=tuple(replace(each, **changed) for each in self.objectives),
+            contrasts=tuple(replace(each, **changed) for each in self.contrasts),
+        )
 
 
 def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
@@ -56,7 +74,7 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
     found = {name: _merged(name, _levels(item)) for name in names}
     if not any(marked for marked, _ in found.values()):
         return None
-    from pytest_llmperf.plugin import claims
+    from pytest_llmperf.plugin import claims, comparisons
 
     run, arms = (found[name][1] if name in found else [] for name in ("llmperf", "arms"))
     plan = claims.plan(run[0] if run else {}, settings, arms[0] if arms else {})
@@ -69,7 +87,8 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
         for group in groups
         for objective in claims.objectives(name, group, plan)
     ]
-    return Scenario(plan, tuple(objectives))
+    contrasts = [one for group in found.get("contrast", _NONE)[1] for one in comparisons.contrasts(group, plan)]
+    return Scenario(plan, tuple(objectives), tuple(contrasts))
 
 
 def first_arm(item: pytest.Item) -> Arm:
@@ -144,11 +163,11 @@ def _same_claim(name: str, group: Mapping[str, Any], arguments: Mapping[str, Any
         return False
     if name in OF_ONE_ARM and group.get("arm", _EACH) != arguments.get("arm", _EACH):
         return False
-    keys = ("metric", "statistic") if name == "claim" else ("metric",)
+    keys = _TELLING.get(name, ("metric",))
     return all(group.get(key) == arguments.get(key) or None in (group.get(key), arguments.get(key)) for key in keys)
 
 
 def _two_claims(name: str, group: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
     """Whether two marks that stand side by side mean two metrics: one names its metric, the other leaves it open."""
-    limits = [set(marked) - {"metric", "quantile", "arm"} for marked in (group, arguments)]
+    limits = [set(marked) - {"metric", "quantile", "statistic", "arm", "to"} for marked in (group, arguments)]
     return name != "arms" and group.get("metric") != arguments.get("metric") and all(limits)

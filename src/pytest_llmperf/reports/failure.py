@@ -58,7 +58,7 @@ def _having(result: TestResult, outcome: Outcome) -> list[Verdict]:
 
 
 def _claim(verdict: Verdict) -> str:
-    return f"{verdict.claim} [{verdict.arm}]" if verdict.arm else verdict.claim
+    return f"{verdict.claim}{formatting.of_arm(verdict)}"
 
 
 def _headline(verdict: Verdict, result: TestResult) -> str:

@@ -22,7 +22,12 @@ _FAILURES_LISTED = 3
 def subject(verdict: Verdict) -> str:
     """What a claim is about, with its arm: `p95 ttft [temperature=0]`."""
     words = verdict.claim.partition(f" {verdict.direction} ")[0]
-    return f"{words} [{verdict.arm}]" if verdict.arm else words
+    return f"{words}{of_arm(verdict)}"
+
+
+def of_arm(verdict: Verdict) -> str:
+    """The arm in brackets, where there is one and the claim does not name it by itself."""
+    return f" [{verdict.arm}]" if verdict.arm and not verdict.to else ""
 
 
 def limit(verdict: Verdict) -> str:

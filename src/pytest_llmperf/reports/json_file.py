@@ -128,6 +128,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "mark": verdict.mark,
         "slack": verdict.slack,
         "arm": verdict.arm,
+        "to": verdict.to,
         "metric": verdict.metric,
         "statistic": verdict.statistic,
         "unit": verdict.unit,

@@ -38,7 +38,7 @@ def properties(result: TestResult) -> list[tuple[str, str]]:
         found |= _headline(series)
     for verdict in result.verdicts:
         name, value = f"{_prefix(verdict.arm)}.{verdict.metric}.{verdict.statistic}", verdict.estimate
-        if value is not None:
+        if value is not None and not verdict.to:  # a ratio or a distance is no figure of the arm
             found[name + _SUFFIX.get(verdict.unit, "")] = _number(value, verdict.unit)
     for number, verdict in enumerate(result.verdicts, 1):
         name = f"{_prefix(verdict.arm)}.claim{number}"

@@ -93,7 +93,7 @@ def _claim_row(verdict: Verdict, verbosity: int) -> Row:
     told = [verdict.reason, *([f"next: {verdict.remedy}"] if verdict.remedy else [])]
     planned = [f"sampling: {verdict.stops}"] if verdict.stops and verbosity > 0 else []
     return Row(
-        arm=verdict.arm,
+        arm="" if verdict.to else verdict.arm,  # a contrast names both
         claim=verdict.claim,
         measured=formatting.measured(verdict),
         n=str(verdict.n),

@@ -86,6 +86,7 @@ class TestDocument:
             "slack": 0.0,
             "mark": "latency(p95_ms=2340)",
             "arm": "",
+            "to": "",
             "metric": "ttft",
             "statistic": "p95",
             "unit": "s",

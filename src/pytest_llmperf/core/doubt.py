@@ -37,7 +37,7 @@ def doubted(series: Series, objective: Objective, decide: Callable[[float], Find
         return finding
     lag = max(series.loop_lag, _LEAST_ERROR)
     fairest = -lag if (finding.outcome is Outcome.FAILED) == (objective.direction == "<=") else lag
-    if objective.metric in RATES_OF_A_CALL:
+    if objective.metric in (*RATES_OF_A_CALL, "goodput"):
         fairest = -fairest
     if decide(fairest).outcome is finding.outcome:
         return finding

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_llmperf.core import wording
-from pytest_llmperf.core.finding import UNSEEN, Finding, nothing, shown, unseen, without
+from pytest_llmperf.core import shares, wording
+from pytest_llmperf.core.finding import MEND, UNSEEN, Finding, nothing, shown, unseen, without
 from pytest_llmperf.core.metrics import RATES_OF_A_CALL
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.observations import Observations, observe, shifted, was_cut
@@ -36,13 +36,14 @@ def quantile(series: Series, objective: Objective, error: float = 0.0) -> Findin
     return unseen(observations) or _quantile(observations, objective)
 
 
-def rate(series: Series, objective: Objective) -> Finding:
-    """The finding on the share of failed calls, or of attempts answered 429."""
-    watch = _plan_of(series, objective)
+def rate(series: Series, objective: Objective, error: float = 0.0) -> Finding:
+    """The finding on a share of calls, attempts or rounds, with the clock's *error* (seconds) added to every time."""
+    decide = _counted if objective.metric in shares.COUNTED else _rate
+    watch = _plan_of(series, objective, error)
     if watch is None:
-        return _rate(series, objective)
+        return decide(series, objective, "", error)
     upto = first_rounds(series, watch.at or len(watch.flags), watch.per_round)
-    return _by_plan(_rate(upto, objective, _needs_by_plan(watch)), watch, series)
+    return _by_plan(decide(upto, objective, _needs_by_plan(watch), error), watch, series)
 
 
 # --- at the end ------------------------------------------------------------------------------------------------------
@@ -123,7 +124,29 @@ def _failures(observations: Observations, objective: Objective) -> int:
     return observations.present.count(0.0) if observations.metric in RATES_OF_A_CALL else 0
 
 
-def _rate(series: Series, objective: Objective, by_plan: str = "") -> Finding:
+def _counted(series: Series, objective: Objective, by_plan: str, error: float) -> Finding:
+    """The share of good calls, or of rounds answered right; what is bad is counted for the reader."""
+    seen = shares.counted(series, objective, error)
+    if seen.n == seen.unknown:
+        why, mend = ("is known to be good or not", MEND) if seen.n else ("was judged", UNSEEN)
+        return nothing(f"no {seen.noun} {why}", missing=seen.unknown, remedy=mend)
+    bad = seen.missed if objective.direction == ">=" else seen.good
+    tally = Tally(seen.noun, seen.n, bad, bad, *tolerated_shares(objective), seen.unknown)
+    flags = [float(good is False) for good in shares.goods(series, objective, error) if good is not None]
+    likeness = None if by_plan else _likeness(flags, tally.tolerated)
+    if likeness is not None:
+        tally = tally.weighed(likeness)
+    outcome = shown(tally.p_values(seen.n), objective.levels)
+    reason = f"{seen.missed} of {wording.count(seen.n, seen.noun)} {seen.words}"
+    if objective.direction == ">=":
+        reason += f"; {by_plan or needs(tally, objective.levels)}"
+    reason += _alike(likeness) + (f"; of {seen.unknown} more it is not known" if seen.unknown else "")
+    estimate = quantiles.rate_estimate(seen.good, seen.good + seen.missed, objective.confidence)
+    left = remedy(tally, objective.levels) if outcome is Outcome.INCONCLUSIVE else ""
+    return Finding(outcome, estimate, reason, EXACT_RATE, seen.n, seen.unknown, left, evidence=tally.evidence)
+
+
+def _rate(series: Series, objective: Objective, by_plan: str, _: float) -> Finding:
     """The share of failed calls, or of attempts answered 429; nobody knows of a call that was cut how it would end."""
     calls, cut = series.judged, series.cut
     if objective.metric == "throttle_rate":

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_llmperf.core import averages, bets, exact, wording
+from pytest_llmperf.core import averages, bets, exact, shares, wording
 from pytest_llmperf.core.doubt import doubted
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.finding import Finding, unseen
@@ -55,12 +55,14 @@ def judge(series: Series, objective: Objective) -> Verdict:
     metric = resolved_metric(objective.metric, series)
     unit = objective.base_unit(metric) or recorded_unit(series, metric)
     claim = replace(objective, metric=metric, unit=unit)
+    if metric == "accuracy" and shares.graded(series):
+        claim = replace(claim, statistic="mean")
     finding = _finding(series, claim)
     estimate = finding.estimate
     return Verdict(
         claim=claim.described(),
         metric=metric,
-        statistic=objective.statistic,
+        statistic=claim.statistic,
         direction=objective.direction,
         bound=objective.bound,
         unit=unit,
@@ -92,7 +94,9 @@ def watching(objective: Objective, rounds: int) -> Watching:
 
 
 def _finding(series: Series, objective: Objective) -> Finding:
-    if objective.metric in SHARES:
+    if objective.metric == "goodput":
+        return doubted(series, objective, lambda error: exact.rate(series, objective, error))
+    if objective.metric in SHARES and objective.statistic != "mean":
         return exact.rate(series, objective)
     if bets.is_capped(objective):
         return bets.decide(series, objective)

@@ -116,6 +116,9 @@ _TABLE = (
     ),
     Metric("error_rate", "share", "lower", "series", "calls that failed in the end / calls", "k6, AIPerf"),
     Metric("throttle_rate", "share", "lower", "series", "attempts answered 429 / attempts", "this project"),
+    Metric(
+        "goodput", "share", "higher", "series", "calls that meet every limit of the claim / calls", "DistServe; AIPerf"
+    ),
 )
 METRICS = {metric.name: metric for metric in _TABLE}
 

@@ -11,7 +11,7 @@ from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import METRICS
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
-SHARES = frozenset({"error_rate", "throttle_rate"})
+SHARES = frozenset({"error_rate", "throttle_rate", "goodput", "accuracy"})
 """Metrics that are a share of yes-or-no observations."""
 TOTALS = frozenset({"total_tps", "rpm"})
 """Metrics of the whole series."""
@@ -53,6 +53,8 @@ class Objective:
     """The largest value that can occur, where that is known; of a mean."""
     given: Levels | None = None
     """The probabilities of error that one look of several may use."""
+    limits: tuple[tuple[str, float], ...] = ()
+    """Of a goodput: metrics, and the most that a good call may have of each, in base units."""
     arm: str | None = None
     """The one arm it is about; None when it is about each."""
 
@@ -100,9 +102,14 @@ class Objective:
     def described(self, metric: str | None = None) -> str:
         """The claim in words: `p95 ttft <= 2340 ms`."""
         name = metric or self.metric.replace("|", " or ")
-        statistic = "" if name in SHARES or name in TOTALS or self.statistic == "per_mtok" else f"{self.statistic} "
+        statistic = "" if self.statistic in ("rate", "total", "per_mtok") else f"{self.statistic} "
         limit = wording.limit(self.bound, self.base_unit(metric), slack=self.slack, direction=self.direction)
-        return f"{statistic}{name} {self.direction} {limit}"
+        return f"{statistic}{name}{self._limits()} {self.direction} {limit}"
+
+    def _limits(self) -> str:
+        """` (ttft 2000 ms, tpot 50 ms/token)`: what a good call stays within."""
+        each = [f"{name} {wording.limit(most, METRICS[name].unit)}" for name, most in self.limits]
+        return f" ({', '.join(each)})" if each else ""
 
     def base_unit(self, metric: str | None = None) -> str:
         """Unit of the bound."""
@@ -110,8 +117,8 @@ class Objective:
             return self.unit
         if self.statistic == "per_mtok":
             return "USD/Mtok"
-        row = METRICS.get(metric or self.metric.partition("|")[0])
-        return row.unit if row is not None else ""
+        name = metric or self.metric.partition("|")[0]
+        return METRICS[name].unit if name in METRICS else "share" if name in SHARES else ""
 
     def violated_by(self, value: float, *, relaxed: bool = False) -> bool:
         """Whether one observation is on the wrong side of the limit; on the limit is within."""

@@ -148,6 +148,8 @@ def _described(values: Sequence[float], unit: str, missing: int, reason: str) ->
 def _share(series: Series, row: Metric) -> MetricSummary:
     """Errors among calls, of which a cut one is neither; answers of 429 among attempts."""
     calls, cut = series.judged, series.cut
+    if row.name == "goodput":
+        return MetricSummary(row.unit, 0, len(calls), "only a claim has limits to meet" if calls else "")
     if row.name == "throttle_rate":
         n, hits, missing = sum(call.attempts for call in calls), sum(call.throttled for call in calls), 0
     else:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal, Protocol
 
+from pytest_llmperf.core import shares
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.finding import shown
 from pytest_llmperf.core.objective import Objective
@@ -250,6 +251,9 @@ def _flags(one: Series, objective: Objective, metric: str, error: float) -> Iter
     """The observations of one round; an absent one is bad for a pass and good for a fail."""
     if metric == "error_rate":
         yield from (_error(measurement, one, objective) for measurement in one.judged)
+    elif metric in shares.COUNTED:
+        if not shares.graded(one):  # of scores between wrong and right there is no share to watch
+            yield from (_counted(objective, good) for good in shares.goods(one, objective, error))
     elif objective.level is not None and metric != "event_gap":
         for value in shifted(one, observe(one, metric), error).values:
             if value is None:
@@ -257,6 +261,11 @@ def _flags(one: Series, objective: Objective, metric: str, error: float) -> Iter
             else:
                 relaxed = objective.violated_by(value, relaxed=True)
                 yield Flag(bad=objective.violated_by(value), bad_with_slack=relaxed, value=value)
+
+
+def _counted(objective: Objective, good: bool | None) -> Flag:  # noqa: FBT001 (that is the observation)
+    bad = good is not None and good != (objective.direction == ">=")
+    return Flag(bad=bad, bad_with_slack=bad or good is None, value=float(bad or good is None))
 
 
 def _error(measurement: Measurement, one: Series, objective: Objective) -> Flag:

@@ -29,6 +29,12 @@ def _number(least: float, *, above: bool = False, below: float = math.inf) -> Ch
     return check
 
 
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError("a share above 0 and at most 1")
+    return float(value)
+
+
 def _whole(least: int) -> Check:
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -104,6 +110,8 @@ LATENCY_LIMITS = {
     "max_ms": "max",
 }
 
+GOOD_LIMITS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2e"}
+
 ARGUMENTS: dict[str, dict[str, Check]] = {
     "llmperf": {
         "rounds": _whole(1),
@@ -133,6 +141,8 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "cap_usd": _number(0, above=True),
     },
     "error_rate": {"max": _number(0, below=1), "throttled_max": _number(0, below=1)},
+    "accuracy": {"min": _share},
+    "goodput": {"min": _share, **dict.fromkeys(GOOD_LIMITS, _MILLISECONDS)},
     "contrast": {
         "arm": _plain,
         "to": _plain,
@@ -153,7 +163,7 @@ _ARM_ATTRIBUTES = ("name", "factors")
 _FACTORS_THAT_SET = ("concurrency",)
 """Arguments of `llmperf` that may differ from arm to arm."""
 
-OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "claim")
+OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "accuracy", "goodput", "claim")
 """Marks whose claim is about every arm, unless it names one."""
 for _name in OF_ONE_ARM:
     ARGUMENTS[_name]["arm"] = _plain
@@ -168,6 +178,8 @@ DESCRIPTIONS = {
     "throughput": "least output tokens or calls per time",
     "cost": "most dollars per round, or per million tokens",
     "error_rate": "largest share of failed calls, or of attempts answered 429",
+    "accuracy": "least share of rounds answered right; a failing assertion is then a wrong answer",
+    "goodput": "least share of calls that meet all of some limits, in milliseconds",
     "contrast": "how two arms differ, as a ratio or by what the one adds to the other",
     "claim": "the general form: a statistic of a metric, with a limit in the metric's own unit",
 }

@@ -27,7 +27,7 @@ def unpassable(scenario: Scenario) -> list[str]:
 
 def _incomparable(contrast: Contrast, rounds: int) -> str:
     """Why so many rounds of either arm cannot decide a contrast, whatever they show; empty where they can."""
-        from pytest_llmperf.core.observations import Observations
+    from pytest_llmperf.core.observations import Observations
     from pytest_llmperf.core.pair import Pair, attainable
     from pytest_llmperf.core.walk import planned_looks
     from pytest_llmperf.statistics.means import LEAST_N

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.objective import SHARES, TOTALS, Objective, quantile_level
-from pytest_llmperf.plugin.arguments import LATENCY_LIMITS
+from pytest_llmperf.plugin.arguments import GOOD_LIMITS, LATENCY_LIMITS
 from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.runner.arms import matching, product
 from pytest_llmperf.runner.plan import Plan
@@ -157,6 +157,21 @@ def _error_rate(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
     return objectives
 
 
+def _accuracy(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("accuracy", arguments, plan)
+    if "min" not in arguments:
+        raise claims.nothing("min")
+    return [claims.one("accuracy", "rate", ">=", arguments["min"])]
+
+
+def _goodput(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
+    claims = _Claims("goodput", arguments, plan)
+    limits = tuple((metric, arguments[key] / 1e3) for key, metric in GOOD_LIMITS.items() if key in arguments)
+    if "min" not in arguments or not limits:
+        raise claims.nothing(f"min, and at least one of {', '.join(GOOD_LIMITS)}")
+    return [replace(claims.one("goodput", "rate", ">=", arguments["min"]), limits=limits)]
+
+
 def _claim(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
     claims = _Claims("claim", arguments, plan)
     mark = claims.common["mark"]
@@ -164,6 +179,8 @@ def _claim(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
         raise ValueError(f"{mark}: give metric, statistic, and either max or min")
     metric = arguments["metric"]
     check_metric(metric, mark)
+    if metric == "goodput":
+        raise ValueError(f"{mark}: what a good call is, the goodput mark says: goodput(min=…, ttft_ms=…)")
     statistic = _statistic(metric, arguments.get("statistic", ""), mark)
     direction, bound = ("<=", arguments["max"]) if "max" in arguments else (">=", arguments["min"])
     if metric in SHARES and bound > 1:
@@ -191,7 +208,7 @@ def check_metric(metric: str, mark: str) -> None:
 def _statistic(metric: str, statistic: str, mark: str) -> str:
     if metric in SHARES or metric in TOTALS:
         expected = "rate" if metric in SHARES else "total"
-        if statistic not in ("", "rate", expected):
+        if statistic not in ("", "rate", expected) and (metric, statistic) != ("accuracy", "mean"):
             raise ValueError(f"{mark}: {metric} belongs to the whole series; its statistic is {expected!r}")
         return expected
     if statistic not in ("mean", "max", "min") and quantile_level(statistic) is None:
@@ -204,5 +221,7 @@ _OBJECTIVES: dict[str, Callable[[Mapping[str, Any], Plan], list[Objective]]] = {
     "throughput": _throughput,
     "cost": _cost,
     "error_rate": _error_rate,
+    "accuracy": _accuracy,
+    "goodput": _goodput,
     "claim": _claim,
 }

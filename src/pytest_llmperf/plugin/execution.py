@@ -106,6 +106,7 @@ class Execution:
             seed=self._seed,
             stopping=self._early_stop(),
             errors_claimed=any(claim.metric == "error_rate" for claim in self.scenario.claims),
+            graded=any(claim.metric == "accuracy" for claim in self.scenario.claims),
             on_round=lambda sampling: self.run.progress.show(self.item, sampling),
         )
         return sampling

@@ -79,6 +79,10 @@ def circumstances(result: TestResult) -> list[str]:
             lines.append(
                 f"{len(failures)} of {wording.count(len(series.judged), 'call')} failed{of_arm}: {_listed(failures)}"
             )
+        wrong = [r.failure.partition("\n")[0] for r in series.judged_rounds if r.failure and "accuracy" in r.scores]
+        if wrong:
+            rounds = wording.count(len(series.judged_rounds), "round")
+            lines.append(f"{len(wrong)} of {rounds} answered wrong{of_arm}: {_listed(wrong)}")
         if series.ended_by and series.ended_by not in told:  # what ends sampling ends it for all arms
             told.add(series.ended_by)
             lines.append(f"sampling ended early: {series.ended_by}")

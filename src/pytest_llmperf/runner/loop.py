@@ -19,6 +19,7 @@ from pytest_llmperf.capture.attribution import ROUND
 from pytest_llmperf.clock import Clock
 from pytest_llmperf.core.call import Call
 from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import measure
 from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
@@ -28,7 +29,7 @@ from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
 from pytest_llmperf.runner.schedule import Schedule, Stage, scheduled
 from pytest_llmperf.runner.stopping import EarlyStop
-from pytest_llmperf.runner.tolerance import is_failed_call
+from pytest_llmperf.runner.tolerance import is_failed_call, is_wrong_answer
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ class Sampling:
     seed: int = 0
     """Draws the order of arms."""
     errors_claimed: bool = False
+    graded: bool = False
+    """Whether every round gets a score for its accuracy, and a failing assertion is a wrong answer."""
     stopping: EarlyStop | None = None
     """Ends sampling once every claim is settled; None runs all rounds."""
     on_round: Callable[[Sampling], None] = lambda _: None
@@ -61,6 +64,8 @@ class Sampling:
     dispatched: int = 0
     zero_ns: int = -1
     schedule: Schedule = field(init=False)
+    _scored: bool | None = None
+    """Whether the body scores its rounds itself; None until one came to its end."""
     _open_rounds: dict[int, OpenRound] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -233,15 +238,36 @@ class Sampling:
         try:
             with self.recorder.round(opened.number):
                 yield
+            self._grade(opened)
         except BaseException as error:
             failure = f"{type(error).__name__}: {error}"
             interrupted = not isinstance(error, Exception)
             if not self._was_measured(error, opened):
                 self._end_with(error, opened)
                 raise
+            opened.scores |= {"accuracy": 0.0} if self.graded else {}
         finally:
             self._close(opened, failure, interrupted=interrupted or opened.refused)
         self.on_round(self)
+
+    def _grade(self, opened: OpenRound) -> None:
+        """A round that came to its end was answered right, unless the body scores its rounds itself.
+
+        Raises:
+            UsageError: the body scored this round and not another, or the other way round.
+        """
+        if not self.graded or opened.refused:
+            return
+        scored = "accuracy" in opened.scores
+        with self._lock:
+            self._scored = scored if self._scored is None else self._scored
+        if scored != self._scored:
+            raise UsageError(
+                f"this round was {'scored' if scored else 'not scored'}, and others were{' not' if scored else ''}: "
+                "call llmperf.score(…) in every round, or leave it to the assertions"
+            )
+        if not scored:
+            opened.score(1.0)
 
     def _end_with(self, error: BaseException, opened: OpenRound) -> None:
         if self.raised is None:
@@ -257,6 +283,8 @@ class Sampling:
     def _was_measured(self, error: BaseException, opened: OpenRound) -> bool:
         """Whether *error* comes of a failed call, or of a cap: anything the body does after it may be its doing."""
         if opened.refused and isinstance(error, Exception | BudgetReached | BaseExceptionGroup):
+            return True
+        if self.graded and is_wrong_answer(error):
             return True
         return is_failed_call(error, self.recorder.calls(opened.number), errors_claimed=self.errors_claimed)
 

@@ -31,6 +31,13 @@ def is_failed_call(error: BaseException, calls: Sequence[Call], *, errors_claime
     return errors_claimed or not any(call.last.exchange.status in _OURS_TO_MEND for call in failed)
 
 
+def is_wrong_answer(error: BaseException) -> bool:
+    """Whether *error* is a failing assertion, or a group of nothing else: a wrong answer, where answers are graded."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_wrong_answer, error.exceptions))
+    return isinstance(error, AssertionError)
+
+
 def _is_clients(error: BaseException) -> bool:
     return isinstance(error, TimeoutError | ConnectionError) or type(error).__module__.partition(".")[0] in _CLIENTS
 

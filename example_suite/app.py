@@ -1,5 +1,6 @@
 """A small application with features built on one LLM. Nothing in it knows how it is tested."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from anthropic import Anthropic, AsyncAnthropic
 
 MODEL = "claude-opus-4-1"
+SMALL_MODEL = "claude-haiku-4-5"
 
 client = Anthropic()  # one for the whole process: making another costs tens of milliseconds
 
@@ -94,3 +96,52 @@ async def _whole(llm: AsyncAnthropic, prompt: str, *, max_tokens: int = 1_000) -
     messages = [{"role": "user", "content": prompt}]
     message = await llm.messages.create(model=MODEL, max_tokens=max_tokens, messages=messages)
     return message.content[0].text
+
+
+# --- what is still being tried out -----------------------------------------------------------------------------------
+
+
+def reply(prompt: str, *, llm: Anthropic | None = None, **parameters: Any) -> Iterator[str]:
+    """The reply to any prompt, with any parameters of the API, piece by piece."""
+    asked = {"model": MODEL, "max_tokens": 1_000, "messages": [{"role": "user", "content": prompt}]} | parameters
+    for event in (llm or client).messages.create(**asked, stream=True):
+        if event.type == "content_block_delta":
+            yield event.delta.text
+
+
+async def reply_at_once(llm: AsyncAnthropic, prompt: str, **parameters: Any) -> str:
+    """The reply to any prompt, with any parameters of the API, in one piece."""
+    asked = {"model": MODEL, "max_tokens": 1_000, "messages": [{"role": "user", "content": prompt}]} | parameters
+    message = await llm.messages.create(**asked)
+    return message.content[0].text
+
+
+async def summarise(llm: AsyncAnthropic, parts: list[str], *, most_at_once: int = 1) -> str:
+    """A summary of a document from the summaries of its parts, streamed as everything long is."""
+    turn = asyncio.Semaphore(most_at_once)
+
+    async def summary(text: str) -> str:
+        async with turn, llm.messages.stream(
+            model=MODEL, max_tokens=300, messages=[{"role": "user", "content": f"{text}\n\nSummarise the text above."}]
+        ) as stream:
+            return await stream.get_final_text()
+
+    summaries = await asyncio.gather(*map(summary, parts))
+    return summaries[0] if len(parts) == 1 else await summary("\n\n".join(summaries))
+
+
+def relevant(passages: list[str], tokens: int) -> str:
+    """As many of the passages, which a search gave in the order of their relevance, as fit into so many tokens."""
+    kept, left = [], 4 * tokens
+    for passage in passages:
+        if len(passage) > left:
+            break
+        kept.append(passage)
+        left -= len(passage)
+    return "\n".join(kept)
+
+
+async def answer_by_route(llm: AsyncAnthropic, question: str) -> str:
+    """What a small LLM makes of a translation, and the large one of anything else."""
+    simple = question.startswith("Translate")
+    return await reply_at_once(llm, question, model=SMALL_MODEL if simple else MODEL, max_tokens=200)

@@ -12,3 +12,8 @@ _LONGEST = _PARAGRAPH * 1_600
 def document(tokens: int) -> str:
     """The first so many tokens of a long and dull contract."""
     return _LONGEST[: 4 * tokens]
+
+
+def parts(tokens: int, number: int) -> list[str]:
+    """So many parts of the long and dull contract, of so many tokens each."""
+    return [_LONGEST[4 * tokens * one : 4 * tokens * (one + 1)] for one in range(number)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING, SCENARIO
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ class LLMPerf:
         return self._only_arm()
 
     def _only_arm(self) -> Arm:
-        from pytest_llmperf.core.errors import UsageError
         from pytest_llmperf.plugin.marks import first_arm
 
         scenario = self._item.stash.get(SCENARIO, None)
@@ -111,8 +111,11 @@ class CurrentArm:
         self._llmperf = llmperf
 
     def __repr__(self) -> str:
-        """Without an address, as it stands in texts of failing assertions."""
-        return f"<arm {self.name}>"
+        """Without an address, as it stands in texts of failing assertions, which are written when the round is over."""
+        try:
+            return f"<arm {self.name}>"
+        except LLMPerfError:
+            return "<arm>"
 
     @property
     def name(self) -> str:

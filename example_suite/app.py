@@ -121,9 +121,14 @@ async def summarise(llm: AsyncAnthropic, parts: list[str], *, most_at_once: int 
     turn = asyncio.Semaphore(most_at_once)
 
     async def summary(text: str) -> str:
-        async with turn, llm.messages.stream(
-            model=MODEL, max_tokens=300, messages=[{"role": "user", "content": f"{text}\n\nSummarise the text above."}]
-        ) as stream:
+        async with (
+            turn,
+            llm.messages.stream(
+                model=MODEL,
+                max_tokens=300,
+                messages=[{"role": "user", "content": f"{text}\n\nSummarise the text above."}],
+            ) as stream,
+        ):
             return await stream.get_final_text()
 
     summaries = await asyncio.gather(*map(summary, parts))

@@ -42,9 +42,7 @@ class TestForms:
     @pytest.mark.contrast(arm=600, to=150, metric="ttft", max_added_ms=95)
     @pytest.mark.llmperf(rounds=250, slack=1.5)
     def test_long_system_message(self, arm):
-        assert "".join(
-            app.reply(PLAIN, llm=asking("workload=code"), system=document(arm.system_tokens), max_tokens=5)
-        )
+        assert "".join(app.reply(PLAIN, llm=asking("workload=code"), system=document(arm.system_tokens), max_tokens=5))
 
 
 @pytest.mark.arms(prompt=["plain", "latex", "mixed-scripts", "repetitive", "nested", "adversarial"])

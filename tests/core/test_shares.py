@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,8 @@ RIGHT = Objective("accuracy", "rate", ">=", 0.9)
 
 
 def scored(*scores, **fields):
-    """Rounds with these scores; None is a round that has none."""
+    """Rounds with these scores, in a mixed order; None is a round that has none."""
+    scores = random.Random(1).sample(scores, len(scores))
     made = [
         one if score is None else replace(one, scores={"accuracy": score})
         for one, score in zip(rounds(len(scores)), scores, strict=True)
@@ -45,7 +47,9 @@ class TestGoodput:
     def test_verdict_counts_what_was_missed(self):
         """By limit, with the failed ones."""
         missed = [failed_measurement(196), measurement(197, ttft=3.0, e2e=40.0), measurement(198, e2e=40.0)]
-        verdict = judge(series([*calls(196, slow=3), *missed]), GOOD)
+        whole = [*calls(196, slow=3), *missed]
+        spread = [replace(one, round=n) for n, one in enumerate(random.Random(1).sample(whole, 199))]
+        verdict = judge(series(spread), GOOD)
         assert (verdict.outcome, verdict.n, verdict.estimate) == (Outcome.PASSED, 199, pytest.approx(193 / 199))
         assert verdict.claim == "goodput (ttft 2000 ms, tpot 50 ms/token) >= 90 %"
         missed_limits, _, needs = verdict.reason.partition("; ")

@@ -31,7 +31,7 @@ from pytest_llmperf.core.observations import (
 )
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.together import Judgement, decided, left_of
-from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.core.watch import Watch, Watching
 
 

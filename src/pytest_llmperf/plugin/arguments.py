@@ -156,6 +156,14 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "max_added": _any_number,
         "min_added": _any_number,
     },
+    "scaling": {
+        "over": _text,
+        "metric": _text,
+        "max_drop": _number(0, below=1),
+        "max_rise": _number(0),
+        "shape": _one_of("linear", "log", "flat"),
+        "no_knee_before": _number(0, above=True),
+    },
     "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0), "cap": _number(0, above=True)},
 }
 """Every mark's arguments; all are keyword-only. Those of `arms` are the names of factors, any the author likes."""
@@ -181,6 +189,7 @@ DESCRIPTIONS = {
     "accuracy": "least share of rounds answered right; a failing assertion is then a wrong answer",
     "goodput": "least share of calls that meet all of some limits, in milliseconds",
     "contrast": "how two arms differ, as a ratio or by what the one adds to the other",
+    "scaling": "how a metric goes with a numeric factor of the arms",
     "claim": "the general form: a statistic of a metric, with a limit in the metric's own unit",
 }
 

@@ -29,7 +29,7 @@ def _incomparable(contrast: Contrast, rounds: int) -> str:
     """Why so many rounds of either arm cannot decide a contrast, whatever they show; empty where they can."""
     from pytest_llmperf.core.observations import Observations
     from pytest_llmperf.core.pair import Pair, attainable
-    from pytest_llmperf.core.walk import planned_looks
+    from pytest_llmperf.core.walk import comparison_looks
     from pytest_llmperf.statistics.means import LEAST_N
 
     told = f"{contrast.mark}: {wording.count(rounds, 'round')} of either arm cannot decide {contrast.described()}"
@@ -37,7 +37,7 @@ def _incomparable(contrast: Contrast, rounds: int) -> str:
         return f"{told}; {LEAST_N} are the fewest for a mean"
     nothing = Pair(Observations("", "", ()), Observations("", "", ()))
     question = contrast.asked(contrast.metric.partition("|")[0])
-    levels = planned_looks(rounds, contrast.statistic, contrast.levels)[-1].levels
+    levels = comparison_looks(rounds, contrast.statistic, contrast.levels)[-1].levels
     least = attainable(nothing, question, rounds)
     return told if least.p_pass >= levels.to_pass and least.p_fail >= levels.to_fail else ""
 

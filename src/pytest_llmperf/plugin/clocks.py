@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_llmperf.core.claims import Contrast
+from pytest_llmperf.core.claims import Contrast, Scaling
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import needs_waiting
 from pytest_llmperf.core.objective import Objective
@@ -64,7 +64,7 @@ def _chosen(settings: Settings, why_not_virtual: str) -> Clock:
     return VirtualClock()
 
 
-def check_answerable(clock: Clock, claims: Sequence[Objective | Contrast], strangers: str) -> None:
+def check_answerable(clock: Clock, claims: Sequence[Objective | Contrast | Scaling], strangers: str) -> None:
     """Refuse claims that the clock cannot answer.
 
     Raises:

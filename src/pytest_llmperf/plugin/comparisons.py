@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_llmperf.core.claims import Contrast, Kind
+from pytest_llmperf.core.claims import Contrast, Kind, Scaling
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.objective import SHARES, TOTALS, quantile_level
 from pytest_llmperf.plugin.claims import check_metric, written
@@ -85,3 +85,39 @@ def _bound(metric: str, statistic: str, key: str, bound: float, mark: str) -> fl
             f"{mark}: shares are compared by their difference; use {key.replace('ratio', 'added')}, 0.05 for 5 points"
         )
     return bound
+
+
+_OF_A_CURVE = ("max_drop", "max_rise", "shape", "no_knee_before")
+
+
+def scalings(arguments: Mapping[str, Any], plan: Plan) -> list[Scaling]:
+    """What a `scaling` mark claims, one for each limit.
+
+    Raises:
+        ValueError: it claims nothing, or is over what is no numeric factor, or over too few levels of it.
+    """
+    mark = written("scaling", arguments)
+    limits = [key for key in _OF_A_CURVE if key in arguments]
+    if "over" not in arguments or not limits:
+        raise ValueError(f"{mark}: give over, and at least one of {', '.join(_OF_A_CURVE)}")
+    metric = arguments.get("metric", "ttft|e2e")
+    check_metric(metric, mark)
+    if metric in _SHARES | TOTALS | {"event_gap"}:
+        raise ValueError(f"{mark}: {metric} has no value for each call or round, to which a curve could be fitted")
+    _check_levels(arguments["over"], "no_knee_before" in arguments, plan, mark)
+    common: dict[str, Any] = {"confidence": plan.confidence, "slack": plan.slack, "mark": mark}
+    return [Scaling(arguments["over"], metric, **{key: arguments[key]}, **common) for key in limits]
+
+
+def _check_levels(over: str, knee: bool, plan: Plan, mark: str) -> None:  # noqa: FBT001 (said once, just above)
+    from pytest_llmperf.statistics.trends import LEAST_LEVELS_FOR_KNEE
+
+    if any(over not in arm.factors for arm in plan.arms):
+        there_are = ", ".join(plan.arms[0].factors) or "none"
+        raise ValueError(f"{mark}: the arms mark has no factor {over!r}; it has {there_are}")
+    levels = list(dict.fromkeys(arm.factors[over] for arm in plan.arms))
+    if any(isinstance(level, bool) or not isinstance(level, int | float) for level in levels):
+        raise ValueError(f"{mark}: {over} must be a factor whose values are numbers")
+    least = LEAST_LEVELS_FOR_KNEE if knee else 2
+    if len(levels) < least:
+        raise ValueError(f"{mark}: {len(levels)} levels of {over} are too few; {least} are the fewest")

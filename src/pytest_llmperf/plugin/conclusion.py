@@ -83,12 +83,14 @@ def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict
     """Claim by claim, each for the arms that it is about; then what compares arms."""
     from pytest_llmperf.core.contrast import contrast_judgement
     from pytest_llmperf.core.judge import judgement
+    from pytest_llmperf.core.scaling import judge_scaling
     from pytest_llmperf.core.together import decided
 
     scenario, by_name = execution.scenario, {one.arm: one for one in series}
     of_one = [judgement(one, claim) for claim in scenario.objectives for one in series if claim.applies_to(one.arm)]
     of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in scenario.contrasts]
-    return decided([*of_one, *of_two], series[0].stop)
+    curves = [verdict for scaling in scenario.scalings for verdict in judge_scaling(series, scaling)]
+    return (*decided([*of_one, *of_two], series[0].stop), *curves)
 
 
 def _result(

@@ -119,7 +119,7 @@ class Execution:
         from pytest_llmperf.runner.stopping import EarlyStop
 
         plan = self.scenario.plan
-        if plan.stop != "early":
+        if plan.stop != "early" or self.scenario.scalings:  # a curve is fitted to all that there will be
             return None
         arms = [arm.name for arm in plan.arms]
         first, contrasts = plan.warmup * len(arms), self.scenario.contrasts

@@ -16,13 +16,17 @@ from pytest_llmperf.plugin.arguments import ARGUMENTS, OF_ONE_ARM, check_names, 
 from pytest_llmperf.plugin.options import Settings
 
 if TYPE_CHECKING:
-    from pytest_llmperf.core.claims import Contrast
+    from pytest_llmperf.core.claims import Contrast, Scaling
     from pytest_llmperf.core.objective import Objective
     from pytest_llmperf.runner.arms import Arm
     from pytest_llmperf.runner.plan import Plan
 
 
-_TELLING = {"claim": ("metric", "statistic"), "contrast": ("arm", "to", "metric", "quantile", "statistic")}
+_TELLING: dict[str, tuple[str, ...]] = {
+    "claim": ("metric", "statistic"),
+    "contrast": ("arm", "to", "metric", "quantile", "statistic"),
+    "scaling": ("over", "metric"),
+}
 """Arguments that say which claim of several a mark makes; of other marks it is the metric."""
 _NONE: tuple[bool, list[dict[str, Any]]] = (False, [])
 _EACH = object()
@@ -36,17 +40,18 @@ class Scenario:
     plan: Plan
     objectives: tuple[Objective, ...]
     contrasts: tuple[Contrast, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
 
     @property
-    def claims(self) -> tuple[Objective | Contrast, ...]:
+    def claims(self) -> tuple[Objective | Contrast | Scaling, ...]:
         """All of them."""
-        return (*self.objectives, *self.contrasts)
+        return (*self.objectives, *self.contrasts, *self.scalings)
 
     @property
     def verdicts(self) -> int:
         """How many answers its claims will have: one for every arm they are about."""
         of_one = sum(claim.applies_to(arm.name) for claim in self.objectives for arm in self.plan.arms)
-        return of_one + len(self.contrasts)
+        return of_one + len(self.contrasts) + len(self.scalings)
 
     def one_of(self, claims: int) -> Scenario:
         """The same, where the run has so many claims: they share the probability of a wrong fail."""
@@ -61,6 +66,7 @@ class Scenario:
             self,
             objectives=tuple(replace(each, **changed) for each in self.objectives),
             contrasts=tuple(replace(each, **changed) for each in self.contrasts),
+            scalings=tuple(replace(each, **changed) for each in self.scalings),
         )
 
 
@@ -88,7 +94,8 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
         for objective in claims.objectives(name, group, plan)
     ]
     contrasts = [one for group in found.get("contrast", _NONE)[1] for one in comparisons.contrasts(group, plan)]
-    return Scenario(plan, tuple(objectives), tuple(contrasts))
+    scalings = [one for group in found.get("scaling", _NONE)[1] for one in comparisons.scalings(group, plan)]
+    return Scenario(plan, tuple(objectives), tuple(contrasts), tuple(scalings))
 
 
 def first_arm(item: pytest.Item) -> Arm:

@@ -1,6 +1,5 @@
 """A small application with features built on one LLM. Nothing in it knows how it is tested."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -116,23 +115,12 @@ async def reply_at_once(llm: AsyncAnthropic, prompt: str, **parameters: Any) -> 
     return message.content[0].text
 
 
-async def summarise(llm: AsyncAnthropic, parts: list[str], *, most_at_once: int = 1) -> str:
-    """A summary of a document from the summaries of its parts, streamed as everything long is."""
-    turn = asyncio.Semaphore(most_at_once)
-
-    async def summary(text: str) -> str:
-        async with (
-            turn,
-            llm.messages.stream(
-                model=MODEL,
-                max_tokens=300,
-                messages=[{"role": "user", "content": f"{text}\n\nSummarise the text above."}],
-            ) as stream,
-        ):
-            return await stream.get_final_text()
-
-    summaries = await asyncio.gather(*map(summary, parts))
-    return summaries[0] if len(parts) == 1 else await summary("\n\n".join(summaries))
+def summarise(parts: list[str]) -> str:
+    """A summary of a document from the summaries of its parts."""
+    summaries = ["".join(reply(f"{part}\n\nSummarise the text above.", max_tokens=200)) for part in parts]
+    if len(parts) == 1:
+        return summaries[0]
+    return "".join(reply(f"{' '.join(summaries)}\n\nSummarise the text above.", max_tokens=200))
 
 
 def relevant(passages: list[str], tokens: int) -> str:

@@ -45,6 +45,30 @@ class TestForms:
         assert "".join(app.reply(PLAIN, llm=asking("workload=code"), system=document(arm.system_tokens), max_tokens=5))
 
 
+SHOTS = {0: "", 2: document(1_280), 5: document(3_200)}
+
+
+@pytest.mark.arms(shots=list(SHOTS))
+@pytest.mark.llmperf(rounds=200)
+class TestFewShotExamples:
+    @pytest.mark.accuracy(min=0.73, arm=0)
+    @pytest.mark.accuracy(min=0.89, arm=2)
+    @pytest.mark.accuracy(min=0.94, arm=5)
+    @pytest.mark.contrast(arm=5, to=0, metric="output_tps", max_ratio=0.92)
+    @pytest.mark.llmperf(slack=0.15)
+    def test_complete_more_often(self, arm, monkeypatch):
+        monkeypatch.setattr(app, "client", asking(f"shots={arm.shots}"))
+        order = app.read_order(f"{SHOTS[arm.shots]}\n{document(900)}\nPlease send six copper valves to Ada Berg.")
+        assert order.keys() == {"customer", "item", "quantity"}
+
+    @pytest.mark.contrast(arm=5, to=0, metric="cost", max_ratio=1.31)
+    @pytest.mark.llmperf(rounds=60, slack=0.1)
+    def test_cost_more(self, arm, monkeypatch):
+        """3,200 tokens more are 31 % of a request of 9,570 tokens in and 150 out."""
+        monkeypatch.setattr(app, "client", asking(f"shots={arm.shots}"))
+        assert app.read_order(f"{SHOTS[arm.shots]}\n{document(9_400)}\nPlease send six copper valves to Ada Berg.")
+
+
 @pytest.mark.arms(prompt=["plain", "latex", "mixed-scripts", "repetitive", "nested", "adversarial"])
 @pytest.mark.contrast(arm="latex", to="plain", metric="e2e", max_ratio=2.3)
 @pytest.mark.contrast(arm="mixed-scripts", to="plain", metric="e2e", max_ratio=1.15)

@@ -18,7 +18,13 @@ def test_a_plain_request_shows_only_its_parameters(ask) -> None:
     assert (asked.model, asked.stream, asked.max_tokens, asked.input_tokens) == ("claude-opus-4", False, 77, 1200)
     assert (asked.workload, asked.region, asked.prompt, asked.fault) == ("mixed", "", frozenset(), "")
     assert (asked.temperature, asked.top_p, asked.tool, asked.thinking_budget) == (None, None, None, 0)
-    assert (asked.shots, asked.peak, asked.new_connection, asked.limits, asked.prefixes) == (0, False, False, None, ())
+    assert (asked.shots, asked.peak, asked.new_connection, asked.limits, asked.prefixes) == (
+        None,
+        False,
+        False,
+        None,
+        (),
+    )
 
 
 @pytest.mark.parametrize(

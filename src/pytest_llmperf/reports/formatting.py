@@ -7,6 +7,7 @@ the outcome.
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import shorten
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.observations import was_cut
@@ -17,6 +18,8 @@ from pytest_llmperf.reports.report import TestResult
 SIDES = {"<=": "at most", ">=": "at least"}
 _BEYOND = {"<=": ">", ">=": "<"}
 _FAILURES_LISTED = 3
+_ANSWER = 80
+"""Characters that are shown of a failing assertion."""
 
 
 def subject(verdict: Verdict) -> str:
@@ -79,7 +82,11 @@ def circumstances(result: TestResult) -> list[str]:
             lines.append(
                 f"{len(failures)} of {wording.count(len(series.judged), 'call')} failed{of_arm}: {_listed(failures)}"
             )
-        wrong = [r.failure.partition("\n")[0] for r in series.judged_rounds if r.failure and "accuracy" in r.scores]
+        wrong = [
+            shorten(r.failure, _ANSWER, placeholder=" …")
+            for r in series.judged_rounds
+            if r.failure and "accuracy" in r.scores
+        ]
         if wrong:
             rounds = wording.count(len(series.judged_rounds), "round")
             lines.append(f"{len(wrong)} of {rounds} answered wrong{of_arm}: {_listed(wrong)}")

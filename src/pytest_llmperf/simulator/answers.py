@@ -98,7 +98,7 @@ def _json_pieces_of(text: str) -> tuple[str, ...]:
     return tuple(_JSON_PIECES.findall(text))
 
 
-def compose(rng: Random, ask: Ask, tokens: int, thinking: int) -> tuple[Block, ...]:
+def compose(rng: Random, ask: Ask, tokens: int, thinking: int, *, complete: bool = True) -> tuple[Block, ...]:
     """The blocks of an answer, before `max_tokens` cuts them.
 
     Args:
@@ -107,11 +107,13 @@ def compose(rng: Random, ask: Ask, tokens: int, thinking: int) -> tuple[Block, .
         tokens: how long it is. JSON for a schema reaches it only as far as a free text in the schema can grow, and a
             tool that was not forced is called as briefly as its schema allows.
         thinking: tokens of thinking before it.
+        complete: whether a tool's input has all of its schema's properties, or lacks the last one.
     """
     thought = (Block("thinking", _told(rng, MUSING, thinking)),) if thinking else ()
     if ask.tool is not None:
         said = () if ask.tool.forced else (Block("text", _told(rng, ANNOUNCEMENT, ANNOUNCEMENT_TOKENS)),)
-        called = _filled(ask.tool.schema, tokens if ask.tool.forced else 0)
+        schema = ask.tool.schema if complete else _without_the_last(ask.tool.schema)
+        called = _filled(schema, tokens if ask.tool.forced else 0)
         return (*thought, *said, Block("tool_use", called, ask.tool.name))
     return (*thought, Block("text", _text(rng, ask, tokens)))
 
@@ -186,6 +188,14 @@ def _filled(schema: Mapping[str, Any], tokens: int) -> tuple[str, ...]:
         return _json_pieces_of(text)
     before, after = _json_pieces_of(head), _json_pieces_of(tail.replace(_FILLER, "none"))
     return (*before, *islice(cycle(_json_pieces_of("as found ")), max(1, tokens - len(before) - len(after))), *after)
+
+
+def _without_the_last(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema without its last property."""
+    properties = dict(schema.get("properties", {}))
+    if properties:
+        properties.popitem()
+    return {**schema, "properties": properties}
 
 
 def _value(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> object:

@@ -167,7 +167,8 @@ def _blocks(ask: Ask, profile: Profile, rng: Random) -> tuple[tuple[Block, ...],
     thought = max(1, round(profile.thinking.tokens * (1 + workload.output_cv * _deviate(rng))))
     if ask.output_tokens is not None:
         length = max(1, ask.output_tokens)
-    whole = answers.compose(rng, ask, length, min(thought, ask.thinking_budget))
+    complete = ask.shots is None or rng.random() < height(profile.prompt.complete_share_by_shots, ask.shots)
+    whole = answers.compose(rng, ask, length, min(thought, ask.thinking_budget), complete=complete)
     blocks = answers.cut(whole, ask.max_tokens)
     if sum(len(block.pieces) for block in whole) > ask.max_tokens:
         return blocks, "max_tokens"
@@ -195,7 +196,7 @@ def _tokens_per_second(ask: Ask, profile: Profile) -> float:
     if ask.first_release:
         figures = profile.figures_of(ask.model)
         rate *= figures.first_release_rate_factor if figures else 1.0
-    return rate * (1 + (profile.prompt.five_shots_rate_factor - 1) * ask.shots / MOST_SHOTS)
+    return rate * (1 + (profile.prompt.five_shots_rate_factor - 1) * (ask.shots or 0) / MOST_SHOTS)
 
 
 def _stretch(ask: Ask, profile: Profile, circumstances: Circumstances) -> float:

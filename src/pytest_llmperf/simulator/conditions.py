@@ -71,7 +71,8 @@ class Ask:
     tool: Tool | None = None
     thinking_budget: int = 0
     prefixes: tuple[Prefix, ...] = ()
-    shots: int = 0
+    shots: int | None = None
+    """None where nothing is said of examples."""
     peak: bool = False
     new_connection: bool = False
     first_release: bool = False
@@ -135,7 +136,7 @@ def _ask(
         tool=tool,
         thinking_budget=_thinking(document),
         prefixes=_prefixes(document, blocks),
-        shots=_whole(said, "shots", most=MOST_SHOTS) or 0,
+        shots=_whole(said, "shots", most=MOST_SHOTS),
         peak=_flag(said, "peak", ("yes", "no")),
         new_connection=_flag(said, "connection", ("new", "reused")),
         first_release=_flag(said, "release", ("first", "current")),

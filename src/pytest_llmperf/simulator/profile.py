@@ -127,6 +127,8 @@ class Prompt:
     long_system_ttft_ms: NotNegative = 0.0
     verbose_time_factor: Positive = 1.0
     five_shots_rate_factor: Positive = 1.0
+    complete_share_by_shots: Curve = ()
+    """Share of a tool's inputs that lack nothing, by few-shot examples, where a request says how many it has."""
     latex_time_factor: Positive = 1.0
     mixed_scripts_time_factor: Positive = 1.0
     nested_ttft_ms: NotNegative = 0.0

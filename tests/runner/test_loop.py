@@ -14,7 +14,9 @@ import httpx2
 import pytest
 
 from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.runner.arms import product
 from pytest_llmperf.runner.budget import Budget
 from pytest_llmperf.runner.stopping import EarlyStop
 
@@ -317,3 +319,104 @@ def test_cancellation_is_not_swallowed(sampling):
 
     asyncio.run(main())
     assert [each.ended for each in finished(one).rounds] == [None]
+
+
+class TestArms:
+    """Several arms in one sampling."""
+
+    ARMS = product({"length": [3, 9]})
+
+    def sampled(self, sampling, wire, **fields):
+        """What a sampling of both arms gathered, and in which order."""
+        order = []
+
+        def body():
+            order.append((one.current.arm.length, one.current.ordinal))
+            wire.ask()
+
+        one = sampling(arms=self.ARMS, **fields)
+        one.run(body)
+        return one, order
+
+    def test_each_arm_has_a_series(self, sampling, wire):
+        """With its rounds and calls alone, in dispatch order; warm-ups are counted for each."""
+        one, order = self.sampled(sampling, wire, rounds=3, warmup=1, seed=4)
+        found = one.series_by_arm("scenario", Source.SIMULATED)
+        assert [(each.arm, each.factors) for each in found] == [
+            ("length=3", {"length": 3}),
+            ("length=9", {"length": 9}),
+        ]
+        for arm, each in zip((3, 9), found, strict=True):
+            numbers = [number for number, (length, _) in enumerate(order) if length == arm]
+            assert [(r.number, r.warmup) for r in each.rounds] == [(n, i == 0) for i, n in enumerate(numbers)]
+            assert [call.round for call in each.measurements] == numbers
+
+    def test_a_round_is_named_with_its_arm(self, sampling, wire):
+        """As a reader counts: among the rounds of its arm."""
+        one, order = self.sampled(sampling, wire, rounds=2, warmup=1)
+        last, ordinal = order[-1]
+        assert ordinal == 2
+        assert one.round_name(len(order) - 1) == f"round 2 of 2 [length={last}]"
+
+    def test_arms_stop_together(self, sampling, wire):
+        """Only between two blocks, once all claims of all arms are settled."""
+        claim = Objective("e2e", "p50", "<=", 60.0)
+        names = [arm.name for arm in self.ARMS]
+        one, order = self.sampled(
+            sampling, wire, rounds=100, warmup=0, stopping=EarlyStop([claim], 100, first=0, arms=names)
+        )
+        assert len(order) < 200
+        assert [len(each.rounds) for each in one.series_by_arm("", Source.LIVE)] == [len(order) / 2] * 2
+
+    def test_an_upcoming_round_has_an_arm(self, sampling, wire):
+        """Until none is left."""
+        one = sampling(arms=self.ARMS, rounds=1, warmup=0)
+        first = one.next_arm
+        one.run_one(wire.ask)
+        assert {first.length, one.next_arm.length} == {3, 9}
+        one.run_one(wire.ask)
+        assert one.next_arm is None
+
+
+class TestGraded:
+    """Where every round gets a score for its accuracy."""
+
+    def scores(self, one):
+        """The scores of all rounds."""
+        return [each.scores.get("accuracy") for each in finished(one).rounds]
+
+    def test_a_failing_assertion_is_a_wrong_answer(self, sampling, wire):
+        """Sampling goes on; so it does for a group of nothing but assertions."""
+        errors = iter(
+            [None, AssertionError("wrong"), ExceptionGroup("both", [AssertionError(), AssertionError()]), None]
+        )
+
+        def body():
+            wire.ask()
+            if (error := next(errors)) is not None:
+                raise error
+
+        one = sampling(rounds=4, warmup=0, graded=True)
+        one.run(body)
+        assert self.scores(one) == [1.0, 0.0, 0.0, 1.0]
+        assert [bool(each.failure) for each in finished(one).rounds] == [False, True, True, False]
+
+    def test_any_other_error_ends_it(self, sampling):
+        """A bug is no answer."""
+
+        def body():
+            raise ExceptionGroup("both", [AssertionError(), KeyError("a")])
+
+        with pytest.raises(ExceptionGroup):
+            sampling(rounds=4, warmup=0, graded=True).run(body)
+
+    def test_a_body_scores_all_rounds_or_none(self, sampling):
+        """Otherwise it is not said what the others are worth."""
+        one = sampling(rounds=4, warmup=0, graded=True)
+
+        def body():
+            if one.current.number == 1:
+                one.current.score(1)
+
+        with pytest.raises(UsageError, match="this round was scored, and others were not"):
+            one.run(body)

@@ -119,3 +119,11 @@ def test_cutting_keeps_the_first_tokens(most) -> None:
 def test_the_same_seed_says_the_same() -> None:
     """Words depend on the random numbers only."""
     assert compose(Random(5), ASK, 60, 9) == compose(Random(5), ASK, 60, 9)
+
+
+def test_an_answer_that_is_not_complete_lacks_the_last_property() -> None:
+    """A tool's input is otherwise as ever."""
+    schema = {"type": "object", "properties": {"item": {"type": "string"}, "count": {"type": "integer"}}}
+    asked = replace(ASK, tool=Tool("keep", schema, forced=True))
+    whole, part = (json.loads(text(compose(Random(1), asked, 50, 0, complete=complete))) for complete in (True, False))
+    assert (list(whole), list(part)) == (["item", "count"], ["item"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_llmperf.core.exchange import Chunk, End, Exchange
 from pytest_llmperf.simulator import behaviour
 from pytest_llmperf.simulator.behaviour import Circumstances, Cut, Plan
-from pytest_llmperf.simulator.conditions import Ask
+from pytest_llmperf.simulator.conditions import Ask, Tool
 from pytest_llmperf.simulator.messages_format import CacheUse
 from pytest_llmperf.simulator.profile import FAULTS, Z95, load
 from pytest_llmperf.wire import decode
@@ -203,6 +203,15 @@ def test_five_shots_cost_eight_percent_of_throughput(fixed) -> None:
     """S23: 3,200 tokens more and what S05 does not explain make 8 % together."""
     shots = replace(ASK, input_tokens=ASK.input_tokens + 3_200, shots=5)
     assert rate(planned(shots, fixed())) / rate(planned(ASK, fixed())) == pytest.approx(0.92, abs=0.001)
+
+
+@pytest.mark.parametrize(("shots", "share"), [(None, 1.0), (0, 0.73), (2, 0.89), (5, 0.94)])
+def test_examples_make_answers_complete(shots, share) -> None:
+    """S23: the share of complete answers by their number, where a request says it; else nothing is missing."""
+    schema = {"type": "object", "properties": {"item": {"type": "string"}, "count": {"type": "integer"}}}
+    asked = replace(ASK, stream=False, shots=shots, tool=Tool("keep", schema, forced=True), output_tokens=20)
+    complete = sum(b"count" in planned(asked, Random(seed)).pieces[0].data for seed in range(400))
+    assert complete / 400 == pytest.approx(share, abs=0.05)
 
 
 @pytest.mark.parametrize(("workload", "context", "code_ms"), [("code", 1_200, 800), ("qa", 50_000, 400)])

@@ -83,7 +83,7 @@ def circumstances(result: TestResult) -> list[str]:
                 f"{len(failures)} of {wording.count(len(series.judged), 'call')} failed{of_arm}: {_listed(failures)}"
             )
         wrong = [
-            shorten(r.failure, _ANSWER, placeholder=" …")
+            shorten(r.failure.partition("\n")[0], _ANSWER, placeholder=" …")
             for r in series.judged_rounds
             if r.failure and "accuracy" in r.scores
         ]

@@ -18,3 +18,11 @@ from documents import document
 )
 def test_answers_flow(tokens):
     assert "".join(app.answer("May the well be used in April?", document(tokens)))
+
+
+@pytest.mark.arms(context_tokens=[1_000, 10_000, 50_000, 150_000])
+@pytest.mark.scaling(over="context_tokens", metric="output_tps", max_drop=0.302)
+@pytest.mark.llmperf(rounds=30, slack=0.05)
+def test_how_far_it_falls(arm):
+    """From 42.7 to 29.8 tokens/s, in one test whose rounds are interleaved."""
+    assert "".join(app.answer("May the well be used in April?", document(arm.context_tokens)))

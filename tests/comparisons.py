@@ -10,6 +10,7 @@ FILES = (
     "test_routing.py",
     "test_sampling_parameters.py",
     "test_streaming.py::test_same_work_sooner_seen",
+    "test_throughput_by_context.py::test_how_far_it_falls",
 )
 """Where they stand."""
 
@@ -23,6 +24,12 @@ COMPARED = [
     ),
     ("S04", "test_models.py::TestAgainstGpt4Turbo::test_code", "p50 e2e: gpt-4-turbo / claude-opus-4-1", 1.15),
     ("S04", "test_models.py::TestAgainstGpt4Turbo::test_long_context", "p50 e2e: gpt-4-turbo / claude-opus-4-1", 1.31),
+    (
+        "S05",
+        "test_throughput_by_context.py::test_how_far_it_falls",
+        "p50 output_tps over context_tokens falls by at most 30.2 % + 5 %",
+        29.8 / 42.7,
+    ),
     ("S06", "test_streaming.py::test_same_work_sooner_seen", "p50 visible: streamed=True / streamed=False", 0.083),
     ("S06", "test_streaming.py::test_same_work_sooner_seen", "p50 scenario: streamed=True / streamed=False", 1.0),
     ("S07", "test_sampling_parameters.py::test_temperature", "p50 output_tps: temperature=0.0 / temperature=0.7", 1.07),

@@ -169,6 +169,26 @@ class TestWhatIsShown:
         assert "two/test_a.py::test_x" in shown
         assert "two/test_a.py::test_y" not in shown
 
+    def test_a_contrast_stands_with_the_figures_of_its_arms(self):
+        """The claim names both arms, so no column does; below it stands what each of them came to."""
+        both = [series(calls(101, e2e=e2e), warmup=1, arm=arm) for arm, e2e in (("warm", 8.0), ("cold", 10.0))]
+        ratio = verdict(
+            claim="p50 e2e: warm / cold <= 0.9",
+            metric="e2e",
+            statistic="p50",
+            bound=0.9,
+            unit="",
+            estimate=0.8,
+            low=0.7,
+            high=0.85,
+            arm="warm",
+            to="cold",
+        )
+        text = plain_text(report(result(verdicts=[ratio], series_=both)), 80)
+        assert "  p50 e2e: warm / cold <= 0.9  0.8 (0.7 … 0.85)          100  passed" in text.splitlines()
+        assert "  warm: e2e p50 8000 ms" in text.splitlines()
+        assert "  cold: e2e p50 10 s" in text.splitlines()
+
     def test_a_note_is_listed_once(self):
         """However many tests carry it."""
         run = report(*(result(f"a.py::test_{n}", notes=("prices are old",)) for n in range(3)))

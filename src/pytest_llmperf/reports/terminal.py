@@ -117,15 +117,29 @@ def _remarks(result: TestResult, verbosity: int) -> Iterator[Line]:
         yield Line(words, "yellow")
     for words in formatting.error_bars(result):
         yield Line(words, "dim")
-    for series in result.series if verbosity > 0 or not result.verdicts else ():
-        figures = _headline(summarised(series).metrics)
+    whole = verbosity > 0 or not result.verdicts
+    wanted = _HEADLINE if whole else _compared(result)
+    for series in result.series if wanted else ():
+        figures = _headline(summarised(series).metrics, wanted)
         yield Line(f"{series.arm}: {figures}" if series.arm else figures, "dim")
 
 
-def _headline(metrics: dict[str, MetricSummary]) -> str:
+def _compared(result: TestResult) -> dict[str, tuple[str, ...]]:
+    """Which figures of each arm its contrasts rest on."""
+    found: dict[str, tuple[str, ...]] = {}
+    for verdict in result.verdicts:
+        statistic = "mean" if verdict.statistic == "rate" else verdict.statistic
+        if verdict.to and statistic in MetricSummary.__dataclass_fields__:
+            found[verdict.metric] = tuple(dict.fromkeys((*found.get(verdict.metric, ()), statistic)))
+    return found
+
+
+def _headline(metrics: dict[str, MetricSummary], wanted: dict[str, tuple[str, ...]]) -> str:
     """`ttft p50 892 ms, p95 1402 ms; e2e p50 …`, without what is absent."""
     parts = []
-    for name, statistics in _HEADLINE.items():
+    for name, statistics in wanted.items():
+        if name not in metrics:
+            continue
         figures = [(statistic, getattr(metrics[name], statistic)) for statistic in statistics]
         shown = [f"{key} {wording.quantity(value, metrics[name].unit)}" for key, value in figures if value is not None]
         parts += [f"{name} {', '.join(shown)}"] if shown else []

@@ -22,24 +22,39 @@ def undecidable(scenario: Scenario) -> list[str]:
 
 def unpassable(scenario: Scenario) -> list[str]:
     """Claims that the rounds can fail but never pass, in words."""
-    return [text for objective in scenario.objectives if (text := _unpassable(objective, scenario.plan.rounds))]
+    rounds = scenario.plan.rounds
+    of_one = [_unpassable(objective, rounds) for objective in scenario.objectives]
+    return [text for text in (*of_one, *(_one_sided(contrast, rounds) for contrast in scenario.contrasts)) if text]
 
 
 def _incomparable(contrast: Contrast, rounds: int) -> str:
     """Why so many rounds of either arm cannot decide a contrast, whatever they show; empty where they can."""
-    from pytest_llmperf.core.observations import Observations
-    from pytest_llmperf.core.pair import Pair, attainable
-    from pytest_llmperf.core.walk import comparison_looks
     from pytest_llmperf.statistics.means import LEAST_N
 
     told = f"{contrast.mark}: {wording.count(rounds, 'round')} of either arm cannot decide {contrast.described()}"
     if contrast.statistic == "mean" and rounds < LEAST_N:
         return f"{told}; {LEAST_N} are the fewest for a mean"
+    return f"{told}; raise rounds" if _within_reach(contrast, rounds) == (False, False) else ""
+
+
+def _one_sided(contrast: Contrast, rounds: int) -> str:
+    """Why so many rounds can fail a contrast and never pass it; empty where they can do both."""
+    if _within_reach(contrast, rounds) != (False, True):
+        return ""
+    told = wording.count(rounds, "round")
+    return f"{contrast.mark}: {told} of either arm can fail {contrast.described()} but never pass it; raise rounds"
+
+
+def _within_reach(contrast: Contrast, rounds: int) -> tuple[bool, bool]:
+    """Whether a pass and a fail are possible at all."""
+    from pytest_llmperf.core.observations import Observations
+    from pytest_llmperf.core.pair import Pair, attainable
+    from pytest_llmperf.core.walk import comparison_looks
+
     nothing = Pair(Observations("", "", ()), Observations("", "", ()))
-    question = contrast.asked(contrast.metric.partition("|")[0])
     levels = comparison_looks(rounds, contrast.statistic, contrast.levels)[-1].levels
-    least = attainable(nothing, question, rounds)
-    return told if least.p_pass >= levels.to_pass and least.p_fail >= levels.to_fail else ""
+    least = attainable(nothing, contrast.asked(contrast.metric.partition("|")[0]), rounds)
+    return least.p_pass < levels.to_pass, least.p_fail < levels.to_fail
 
 
 def tolerated_share(objective: Objective) -> float | None:

@@ -5,7 +5,8 @@ A simulated API knows only what is on the wire. So everything that shapes an ans
 1. **Said outright**, where nothing else could say it: the headers ``x-llmperf-workload``, ``x-llmperf-region`` and
    ``x-llmperf-condition: key=value, …``, or ``metadata.user_id`` of the form ``llmperf:key=value,…``. Keys:
    ``workload``; ``region``; ``peak=yes`` (busy hours); ``connection=new``; ``release=first``; ``shots=5`` (few-shot
-   examples, 0 to 5); ``limits=on`` or ``off``; ``output_tokens=450`` (that length, whatever else is shown);
+   examples, 0 to 5; the fewer, the oftener a tool's input lacks something); ``limits=on`` or ``off``;
+   ``output_tokens=450`` (that length, whatever else is shown);
    ``prompt=`` one of `prompt.CLASSES` or several joined with ``+`` (in place of what 3. finds; ``plain`` is none);
    ``fault=kind`` or ``fault=kind:2`` (one of `profile.FAULTS`, or its bare status; in the first two attempts of the
    call, by ``x-stainless-retry-count``). An unknown key or value is refused with 400: it would silently do nothing.

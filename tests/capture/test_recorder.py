@@ -414,3 +414,36 @@ def test_a_recorder_is_not_kept_alive_by_contexts(recorder):
     del recorder
     gc.collect()
     assert watched() is None
+
+
+def test_a_timeline_can_say_when_the_attempt_began(observed):
+    """A recording brings its own begin and connection: all times are those of one recording."""
+    connection = Connection("new", 1, 2, 3)
+    timeline = Timeline(10, (20,), 90, started_ns=1_000, sent_ns=5, connection=connection)
+    extensions = {TIMELINE: timeline, SUBSTITUTED: True}
+    client(lambda _: httpx2.Response(200, stream=Chunks([b"{}"]), extensions=extensions)).post(URL, json=ASKED)
+    exchange = observed.take("round")[0].first.exchange
+    assert (exchange.started_ns, exchange.sent_ns, exchange.headers_ns, exchange.ended_ns) == (1000, 1005, 1015, 1095)
+    assert (exchange.provenance, exchange.connection) == (Provenance.REPLAYED, connection)
+
+
+def test_an_answer_without_times_says_so(observed):
+    """An answer of which nobody noted the times is untimed."""
+    extensions = {TIMELINE: Timeline(0, (0,), 0, known=False), SUBSTITUTED: True}
+    client(lambda _: httpx2.Response(200, stream=Chunks([b"{}"]), extensions=extensions)).post(URL, json=ASKED)
+    assert observed.take("round")[0].first.exchange.provenance is Provenance.UNTIMED
+
+
+def test_an_attempt_without_a_response_has_its_times_too(observed):
+    """Where no response carries a timeline, the request does; what was never sent stays so."""
+
+    def refused(request):
+        timeline = Timeline(90, (), 90, started_ns=1_000, sent_ns=None)
+        request.extensions |= {TIMELINE: timeline, SUBSTITUTED: True}
+        raise httpx2.ConnectError("refused")
+
+    with pytest.raises(httpx2.ConnectError):
+        client(refused).post(URL, json=ASKED)
+    exchange = observed.take("round")[0].first.exchange
+    assert (exchange.started_ns, exchange.sent_ns, exchange.headers_ns, exchange.ended_ns) == (1000, None, None, 1090)
+    assert exchange.provenance is Provenance.REPLAYED

@@ -431,3 +431,18 @@ def test_a_stream_around_a_strange_response_is_not_watched(observed):
     stream.response = unhashable = types.SimpleNamespace(iter_bytes=stream.response.iter_bytes, close=list)
     assert len(list(stream)) == 7
     del unhashable
+
+
+def test_answers_that_came_past_us_are_counted(observed):
+    """A call that the SDK answered without a request that was seen is counted; one that failed before is not."""
+
+    class Elsewhere(anthropic.DefaultHttpxClient):
+        def send(self, request, **_):
+            return httpx2.Response(200, json=MESSAGE, request=request)
+
+    client = sdk(lambda _: httpx2.Response(200, json=MESSAGE))
+    client.messages.create(**ASKED)
+    assert observed.past == 0
+    with Elsewhere() as elsewhere:
+        client.with_options(http_client=elsewhere).messages.create(**ASKED)
+    assert observed.past == 1

@@ -559,3 +559,43 @@ class TestLateness:
         streamed = call(deltas=[(100, "text", 5), (300, "text", 5)])
         assert set(self.late(streamed, {300: 3})) == {"e2e", "attempt_e2e", "e2e_tps"}
         assert measured(streamed).late == {}
+
+
+# --- recordings ------------------------------------------------------------------------------------------------------
+
+
+class TestRecordings:
+    """What the instant clock can tell of an answer from a cassette."""
+
+    def retried(self, provenance):
+        """A call refused after 100 ms and answered from 600 ms on."""
+        refused = attempt(sent=0, head=50, status=529, ended=100, provenance=provenance)
+        answered = attempt(sent=600, deltas=[(700, "text", 5), (900, "text", 5)], provenance=provenance)
+        return call(refused, answered)
+
+    def test_the_time_between_attempts_is_known_of_a_recording(self):
+        """All attempts have the times of one recording, so that the wait between them is one of them."""
+        names = ("ttft", "e2e", "retry_wait")
+        assert values(self.retried("replayed"), *names, clock="instant") == (0.7, 0.9, 0.5)
+
+    def test_it_is_not_of_answers_that_were_made_up_one_by_one(self):
+        """A simulated API that does not wait knows nothing of what lies between two of its answers."""
+        assert values(self.retried("substituted"), "ttft", "retry_wait", clock="instant") == (None, None)
+
+    def test_what_the_sdk_took_is_on_no_recording(self):
+        """The SDK's own times are those of now, and mean nothing."""
+        assert values(self.retried("replayed"), "call", "client_lag", clock="instant") == (None, None)
+        assert needs_waiting("call", recorded=True)
+        assert not needs_waiting("retry_wait", recorded=True)
+
+    @pytest.mark.parametrize("clock", ["instant", "realtime", "virtual"])
+    def test_an_untimed_recording_tells_no_time(self, clock):
+        """Nobody noted when its parts came: every time is absent with that reason, usage and cost are there."""
+        untimed = call(provenance="untimed")
+        for name in ("ttft", "ttfat", "e2e", "tpot", "output_tps", "e2e_tps", "event_gap", "attempt_e2e", "connect"):
+            assert why(untimed, name, clock).startswith("the cassette is untimed")
+        assert None not in values(untimed, "input_tokens", "output_tokens", "cost", clock=clock)
+
+    def test_an_untimed_failure_is_slow_all_the_same(self):
+        """That a call failed needs no clock."""
+        assert values(call(provenance="untimed", failure="api_error: x"), "ttft", "e2e") == (INF, INF)

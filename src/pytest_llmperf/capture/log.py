@@ -235,6 +235,16 @@ def _on_timeline(exchange: Exchange, timeline: Timeline) -> Exchange:
 
     A reader that stopped early stopped at the last chunk it took; chunks beyond the timeline are due at its end.
     """
+    if not timeline.known:
+        return replace(exchange, provenance=Provenance.UNTIMED)
+    if timeline.started_ns is not None:
+        exchange = replace(
+            exchange,
+            started_ns=timeline.started_ns,
+            sent_ns=None if timeline.sent_ns is None else timeline.started_ns + timeline.sent_ns,
+            connection=timeline.connection or exchange.connection,
+            provenance=Provenance.REPLAYED,
+        )
     zero = exchange.zero_ns
     due = (*timeline.chunks_ns, *(timeline.end_ns,) * (len(exchange.chunks) - len(timeline.chunks_ns)))
     chunks = tuple(Chunk(zero + at, chunk.data) for at, chunk in zip(due, exchange.chunks, strict=False))
@@ -244,7 +254,8 @@ def _on_timeline(exchange: Exchange, timeline: Timeline) -> Exchange:
         ended_ns = zero + timeline.end_ns
     else:
         ended_ns = chunks[-1].at_ns if chunks else zero + timeline.headers_ns
-    return replace(exchange, headers_ns=zero + timeline.headers_ns, chunks=chunks, ended_ns=ended_ns)
+    answered = None if exchange.status is None else zero + timeline.headers_ns
+    return replace(exchange, headers_ns=answered, chunks=chunks, ended_ns=ended_ns)
 
 
 def _described(error: BaseException) -> str:

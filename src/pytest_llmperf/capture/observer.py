@@ -44,14 +44,20 @@ class ObservingTransport:
         except Exception as error:  # noqa: BLE001 - ours, and not the application's affair
             self.recorder.trouble(error)
 
+    def failed(self, log: AttemptLog, request: Any, error: BaseException) -> None:
+        """No response came: what stands in for the network left its word in the request. Never raises."""
+        try:
+            _note_substitute(log, request.extensions)
+        except Exception as trouble:  # noqa: BLE001 - ours, and not the application's affair
+            self.recorder.trouble(trouble)
+        log.finish(End.ERROR, error)
+
     def _note_head(self, log: AttemptLog, response: Any) -> None:
         log.headers_ns = log.now_ns()
         log.events.append((RETURNED, log.headers_ns))
         log.status, log.response_headers = response.status_code, response.headers
         log.transport, log.package_transports = type(self.inner), self.package.transports
-        extensions = response.extensions
-        if SUBSTITUTED in extensions:
-            log.substituted, log.timeline = bool(extensions[SUBSTITUTED]), extensions.get(TIMELINE)
+        _note_substitute(log, response.extensions)
         if log.call.streams:
             self.recorder.responses[response] = log.call
 
@@ -72,6 +78,11 @@ class ObservingTransport:
             log.times.append(log.events[-1][1])
             log.parts.append(data)
         log.finish(End.COMPLETE)
+
+
+def _note_substitute(log: AttemptLog, extensions: Any) -> None:
+    if SUBSTITUTED in extensions:
+        log.substituted, log.timeline = bool(extensions[SUBSTITUTED]), extensions.get(TIMELINE)
 
 
 class SyncObservingTransport(ObservingTransport):
@@ -101,7 +112,7 @@ class SyncObservingTransport(ObservingTransport):
         try:
             response = self.inner.handle_request(request)
         except BaseException as error:
-            log.finish(End.ERROR, error)
+            self.failed(log, request, error)
             raise
         finally:
             untrace()
@@ -136,7 +147,7 @@ class AsyncObservingTransport(ObservingTransport):
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as error:
-            log.finish(End.ERROR, error)
+            self.failed(log, request, error)
             raise
         finally:
             untrace()

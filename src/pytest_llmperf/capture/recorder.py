@@ -44,12 +44,14 @@ class Recorder:
         warnings: findings in words, each once: errors of our own code, a client shared across event loops, …
         gates: called before each attempt that looks like LLM traffic; what they raise reaches the application.
         responses: to which SDK call a response belongs.
+        past: how many calls of a known SDK were answered although no request of theirs was seen.
     """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self.now_ns = now_ns
         self.warnings: list[str] = []
         self.gates: list[Callable[[], None]] = []
+        self.past = 0
         self.responses: weakref.WeakKeyDictionary[Any, CallLog] = weakref.WeakKeyDictionary()
         self._calls: dict[Hashable, list[CallLog]] = {}
         self._rounds: Counter[Hashable] = Counter()

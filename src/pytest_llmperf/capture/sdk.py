@@ -49,7 +49,9 @@ def _request(recorder: Recorder, patches: Patches, original: Callable[..., Any])
         call = _entered(recorder, client, kwargs)
         token = CALL.set((weakref.ref(recorder), call))
         try:
-            return original(client, *args, **kwargs)
+            answer = original(client, *args, **kwargs)
+            recorder.past += not call.attempts
+            return answer
         finally:
             _returned(recorder, call, token)
 
@@ -64,7 +66,9 @@ def _async_request(recorder: Recorder, patches: Patches, original: Callable[...,
         call = _entered(recorder, client, kwargs)
         token = CALL.set((weakref.ref(recorder), call))
         try:
-            return await original(client, *args, **kwargs)
+            answer = await original(client, *args, **kwargs)
+            recorder.past += not call.attempts
+            return answer
         finally:
             _returned(recorder, call, token)
 

@@ -33,6 +33,10 @@ class Provenance(StrEnum):
     """No connection took part: a mock, a cassette of another tool."""
     SUBSTITUTED = "substituted"
     """Served by our own simulated API or cassette."""
+    REPLAYED = "replayed"
+    """Served by our own cassette at once; all times are those of the recording."""
+    UNTIMED = "untimed"
+    """Served by our own cassette, which holds no times."""
     UNKNOWN = "unknown"
     """The transport does not tell (aiohttp)."""
 
@@ -61,13 +65,22 @@ class Timeline:
     """When the parts of a served answer are due, in nanoseconds after the request's last byte.
 
     A transport that serves an answer without waiting (the instant clock) puts one into the response's extensions under
-    `TIMELINE`, and the observer takes the times from it instead of from its clock.
+    `TIMELINE`, or into the request's where no response comes, and the observer takes the times from it instead of from
+    its clock.
     """
 
     headers_ns: int
     chunks_ns: tuple[int, ...]
     """One for each chunk the response's stream yields, in order."""
     end_ns: int
+    started_ns: int | None = None
+    """When the attempt began, by the observer's clock; None: when it was observed to."""
+    sent_ns: int | None = 0
+    """From there to the request's last byte; None when that never left."""
+    connection: Connection | None = None
+    """What was spent on it; None where nobody noted it."""
+    known: bool = True
+    """False: nobody noted any time of this answer, and none of it means anything."""
 
 
 TIMELINE = "llmperf_timeline"

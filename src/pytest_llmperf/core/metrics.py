@@ -136,12 +136,34 @@ _ACROSS_ATTEMPTS = frozenset({"ttft", "ttfat", "e2e", "e2e_tps"})
 _NEVER_CONNECTED = ("ConnectError:", "ConnectTimeout:", "PoolTimeout:")
 
 _INSTANT = "the instant clock does not wait: only times inside one attempt mean anything"
+_UNTIMED = "the cassette is untimed: another tool recorded the answer, and when its parts came is not in it"
+_OF_TIME = frozenset({
+    "ttft", "ttfat", "e2e", "attempt_ttft", "attempt_e2e", "tpot", "output_tps", "e2e_tps", "call", "client_lag",
+    "queue", "connect", "tls", "retry_wait",
+})  # fmt: skip
+_RECORDED = _ACROSS_ATTEMPTS | {"queue", "connect", "tls", "retry_wait"}
+"""What the instant clock can tell of a call whose attempts all have the times of one recording."""
 _VIRTUAL = "virtual time does not pass while the client computes"
 
 
-def needs_waiting(name: str) -> bool:
-    """Whether a metric spans more than one attempt's own timeline, so that the instant clock cannot give it."""
-    return name in {"call", "client_lag", "queue", "connect", "tls", "retry_wait", "scenario", "total_tps", "rpm"}
+def needs_waiting(name: str, *, recorded: bool = False) -> bool:
+    """Whether a metric spans more than one attempt's own timeline, so that the instant clock cannot give it.
+
+    Args:
+        name: of the metric.
+        recorded: all attempts have the times of one recording, so that the time between them is known as well.
+    """
+    return not (recorded and name in _RECORDED) and name in {
+        "call",
+        "client_lag",
+        "queue",
+        "connect",
+        "tls",
+        "retry_wait",
+        "scenario",
+        "total_tps",
+        "rpm",
+    }
 
 
 def measure(
@@ -233,7 +255,12 @@ def _applies(name: str, call: Call) -> bool:
 
 
 def _refused(name: str, call: Call, clock: str) -> Absent | None:
-    if clock == "instant" and (needs_waiting(name) or (name in _ACROSS_ATTEMPTS and len(call.attempts) > 1)):
+    served = {attempt.exchange.provenance for attempt in call.attempts}
+    if name in _OF_TIME and Provenance.UNTIMED in served:
+        return Absent(_UNTIMED)
+    recorded = served == {Provenance.REPLAYED}
+    across = name in _ACROSS_ATTEMPTS and len(call.attempts) > 1 and not recorded
+    if clock == "instant" and (across or needs_waiting(name, recorded=recorded)):
         return Absent(_INSTANT)
     if clock == "virtual" and name == "client_lag":
         return Absent(_VIRTUAL)
@@ -359,6 +386,8 @@ def _e2e_tps(call: Call) -> Reading:
 
 def _event_gaps(call: Call) -> tuple[float, ...] | Absent:
     """Gaps of the attempt that decided the call; a failed stream ends with an infinite one."""
+    if call.last.exchange.provenance is Provenance.UNTIMED:
+        return Absent(_UNTIMED)
     if (reason := _no_times(call)) is not None:
         return (math.inf,) if call.failure and call.streamed else reason
     times = [delta.at_ns for delta in _token_deltas(call.last)]

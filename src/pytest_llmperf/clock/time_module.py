@@ -43,8 +43,8 @@ _SHIELDED = frozenset(
     )
 )
 
-_PART_OF_THE_SCENARIO = "pytest_llmperf.simulator"
-"""The one part of this project that waits in the scenario's time: it is what the scenario waits for."""
+_PART_OF_THE_SCENARIO = ("pytest_llmperf.simulator", "pytest_llmperf.cassettes")
+"""The parts of this project that wait in the scenario's time: they are what the scenario waits for."""
 
 real = ModuleType("time", "The standard module `time` as it was before anything was replaced.")
 real.__dict__.update(vars(time))

@@ -15,14 +15,12 @@ def test_a():
 """
 
 
-@pytest.mark.parametrize("backend", ["replay", "record"])
-def test_a_backend_that_is_yet_to_come_says_what_to_use(suite, backend):
-    """Without cassettes a test fails plainly before its body runs, and names the backends there are."""
-    ran = suite(ONE, backend=backend)
-    assert (ran.outcomes, dict(ran.bodies)) == ({"failed": 1}, {})
-    assert f"--llmperf-backend={backend}: " in ran.out
-    assert "comes with a later version. Use --llmperf-backend=simulate (offline, no key) or" in ran.out
-    assert "Traceback" not in ran.out
+@pytest.mark.parametrize("backend", ["live", "record"])
+def test_a_real_api_answers_in_real_time(suite, backend):
+    """Another clock than the wall's cannot go with a backend that asks the network."""
+    ran = suite(ONE, "--llmperf-clock=virtual", backend=backend)
+    assert (ran.code, dict(ran.bodies)) == (4, {})
+    assert f"--llmperf-clock=virtual cannot go with --llmperf-backend={backend}" in ran.text
 
 
 KEYLESS = """
@@ -120,11 +118,13 @@ def test_off():
 """
 
 
-def test_live_without_a_key_skips(suite):
-    """A live test without a key is skipped with the variable to set, whatever kind of test it is."""
-    ran = suite(LIVE, "-rs", backend="live")
+@pytest.mark.parametrize("backend", ["live", "record"])
+def test_live_without_a_key_skips(suite, backend):
+    """A live test without a key is skipped with the variable to set, whatever kind of test it is; nothing is kept."""
+    ran = suite(LIVE, "-rs", backend=backend)
     assert ran.outcomes == {"passed": 1, "skipped": 3}, ran.text
-    assert ran.out.count("--llmperf-backend=live needs an API key: set ANTHROPIC_API_KEY") >= 1
+    assert ran.out.count(f"--llmperf-backend={backend} needs an API key: set ANTHROPIC_API_KEY") >= 1
+    assert not (ran.path / "cassettes").exists()
     assert not (ran.path / "report.json").exists()
 
 

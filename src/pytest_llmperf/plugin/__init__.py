@@ -69,9 +69,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Let clients be made without a key, from the set-up of a marked test to its teardown, where none is needed."""
-    if SCENARIO not in item.stash or item.config.stash[SETTINGS].backend == "live":
+    if SCENARIO not in item.stash:
         return (yield)
     from pytest_llmperf.plugin.keys import in_environment
+    from pytest_llmperf.plugin.tapes import needs_key
+
+    if needs_key(item, item.config.stash[SETTINGS]):
+        return (yield)
 
     with in_environment():
         return (yield)
@@ -130,6 +134,14 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     from pytest_llmperf.plugin.delivery import status
 
     return status(report, config.stash[SETTINGS].inconclusive)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
+    """Let the cassettes of pytest-recording be timed ones: its tests record and replay as before, and with timing."""
+    from pytest_llmperf.plugin.tapes import upgrade
+
+    upgrade(vcr, config.stash[SETTINGS])
 
 
 class _Controller:

@@ -6,6 +6,7 @@ A failed claim is raised in the call phase, as an exception that pytest takes fo
 from __future__ import annotations
 
 import unittest
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
+from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
@@ -46,8 +48,12 @@ def conclude(execution: Execution) -> None:
         ClaimFailed: a claim was shown not to hold.
         UsageError: there is nothing that could be judged.
     """
+    tape_error = _finish_tape(execution, complete=True)
     series = _series(execution)
     try:
+        if tape_error is not None:
+            raise tape_error
+        _check_cassette(execution, series)
         _check_count(execution)
         _check_calls(execution, series)
         verdicts = _verdicts(execution, series)
@@ -60,6 +66,7 @@ def conclude(execution: Execution) -> None:
 
 def broke_off(execution: Execution, error: BaseException) -> None:
     """Keep what was gathered when the body raised, with the round it raised in; a skipped test gathered nothing."""
+    _finish_tape(execution, complete=False)
     if isinstance(error, _SKIPS):
         return
     interrupted = isinstance(error, KeyboardInterrupt | SystemExit | pytest.exit.Exception)
@@ -76,7 +83,43 @@ def _series(execution: Execution) -> tuple[Series, ...]:
     """One for each arm."""
     lag = execution.lag.quantile(0.99) if execution.lag is not None else None
     scenario = execution.scenario.plan.name or plain_nodeid(execution.item.nodeid)
-    return execution.sampling.series_by_arm(scenario, execution.source, loop_lag=lag)
+    series = execution.sampling.series_by_arm(scenario, execution.source, loop_lag=lag)
+    if execution.tape is not None and execution.sampling.settled:
+        return tuple(replace(one, budget=execution.tape.asked.rounds) for one in series)
+    return series
+
+
+def _finish_tape(execution: Execution, *, complete: bool) -> LLMPerfError | None:
+    try:
+        if execution.tape is not None:
+            execution.tape.finish(execution.sampling, complete=complete)
+    except LLMPerfError as error:
+        return error
+    return None
+
+
+def _check_cassette(execution: Execution, series: tuple[Series, ...]) -> None:
+    """A body may keep a miss to itself; and what came past the cassette was not replayed."""
+    tape = execution.tape
+    if tape is None:
+        return
+    if tape.deck.misses:
+        raise UsageError(tape.deck.misses[0])
+    past = execution.sampling.recorder.past
+    if past and not tape.records:
+        raise UsageError(
+            f"{wording.count(past, 'call')} went past the cassette {tape.path}: the SDK was answered, and no request"
+            " was seen. Something replaces its HTTP client; let it use httpx, or use --llmperf-backend=live"
+        )
+    served = {Provenance.REPLAYED, Provenance.SUBSTITUTED, Provenance.UNTIMED}
+    seen = [m for one in series for m in one.measurements]
+    passed = [m for m in seen if m.provenance not in served]
+    if passed and not tape.records:
+        raise UsageError(
+            f"{wording.count(len(passed), 'call')} of {len(seen)} went past the cassette {tape.path}, to"
+            f" {passed[0].endpoint}: something else serves this client, so nothing was replayed. Let it use httpx's"
+            " ordinary transports, or run the test with --llmperf-backend=live"
+        )
 
 
 def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict, ...]:
@@ -121,7 +164,7 @@ def _result(
 
 def _check_count(execution: Execution) -> None:
     """A body that whoever ran the test called once, or never, is the worst silent mistake there could be."""
-    ran, asked = len(execution.sampling.rounds), execution.scenario.plan.total_rounds
+    ran, asked = len(execution.sampling.rounds), execution.sampling.plan.total_rounds
     if ran != asked and not execution.sampling.ended_by and not execution.sampling.settled:
         raise UsageError(f"{ran} rounds were run where {asked} were asked: another plugin ran the test in its own way")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -46,3 +47,20 @@ def _is_anyios(collector: pytest.Collector, test: object) -> bool:
     except ValueError:
         automatic = False
     return automatic or "anyio_backend" in inspect.signature(test).parameters  # type: ignore[arg-type]
+
+
+def is_async(function: Any) -> bool:
+    """Whether a test's function is a coroutine function, beneath its decorators or with them."""
+    return inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(function)
+
+
+def on_asyncio() -> bool:
+    """Whether this runs in an event loop of asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

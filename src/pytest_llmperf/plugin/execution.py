@@ -8,21 +8,19 @@ JUnit and annotations then work as for any failing test.
 from __future__ import annotations
 
 import functools
-import inspect
 import random
-import sys
 import threading
 import unittest
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
-from pytest_llmperf.plugin import clocks
+from pytest_llmperf.plugin import clocks, coroutines, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
 from pytest_llmperf.plugin.session import Run, plain_nodeid
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from pytest_llmperf.runner.stopping import EarlyStop
     from pytest_llmperf.simulator.api import SimulatedApi
     from pytest_llmperf.simulator.transport import Simulator
-
-_OFFLINE = {"replay": "replay of cassettes", "record": "recording of cassettes"}
-
 
 _SKIPS: Any = (pytest.skip.Exception, unittest.SkipTest)
 
@@ -76,6 +71,8 @@ class Execution:
     _strangers: str = ""
     """Why threads of the test cannot live in virtual time; empty while none was seen."""
     _recorder: Recorder = field(init=False)
+    tape: tapes.Tape | None = None
+    """The test's cassette, where there is one."""
     _simulator: Simulator | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +82,15 @@ class Execution:
         if attempt := getattr(self.item, "execution_count", 0):
             self.scenario = self.scenario.tried(attempt)
         self._recorder = Recorder(self._now_ns)
+        self.tape = tapes.serving(
+            self.item,
+            self.scenario.plan,
+            self.run.settings,
+            now_ns=self._now_ns,
+            label=lambda: tapes.label_of(self.sampling),
+        )
+        if self.tape is not None:
+            self.scenario = replace(self.scenario, plan=self.tape.plan)
         self.sampling = self._new_sampling()
 
     def _new_sampling(self) -> Sampling:
@@ -107,9 +113,14 @@ class Execution:
             stopping=self._early_stop(),
             errors_claimed=any(claim.metric == "error_rate" for claim in self.scenario.claims),
             graded=any(claim.metric == "accuracy" for claim in self.scenario.claims),
-            on_round=lambda sampling: self.run.progress.show(self.item, sampling),
+            on_round=self._round_ended,
         )
         return sampling
+
+    def _round_ended(self, sampling: Sampling) -> None:
+        if self.tape is not None:
+            self.tape.round_ended(sampling)
+        self.run.progress.show(self.item, sampling)
 
     def _now_ns(self) -> int:
         """The scenario's time: which clock keeps it is known only once the body runs."""
@@ -123,7 +134,9 @@ class Execution:
             return None
         arms = [arm.name for arm in plan.arms]
         first, contrasts = plan.warmup * len(arms), self.scenario.contrasts
-        return EarlyStop(self.scenario.objectives, plan.rounds, first=first, arms=arms, contrasts=contrasts)
+        # A recording that was itself ended early is judged by the plan it was ended by.
+        budget = plan.rounds if self.tape is None else self.tape.asked.rounds
+        return EarlyStop(self.scenario.objectives, budget, first=first, arms=arms, contrasts=contrasts)
 
     # --- running ---
 
@@ -138,13 +151,12 @@ class Execution:
         from pytest_llmperf.plugin import keys
 
         original = self.item.obj
-        swap = self._repeated_async if _is_async(original) else self._repeated
+        swap = self._repeated_async if coroutines.is_async(original) else self._repeated
         swapped = swap(original, single=single)
         substitute = self._substitute()
-        without_key = nullcontext() if substitute is None else keys.not_asked_for(self._recorder.warn)
-        repeatable = (
-            nullcontext() if substitute is None else _same_random_numbers(f"{self._seed} {self.sampling.dispatched}")
-        )
+        offline = self._simulator is not None or (self.tape is not None and not self.tape.records)
+        without_key = keys.not_asked_for(self._recorder.warn) if offline else nullcontext()
+        repeatable = _same_random_numbers(f"{self._seed} {self.sampling.dispatched}") if offline else nullcontext()
         try:
             self.item.obj = swapped
             with _seen_by_unittest(self.item, swapped), observing(self._recorder, substitute), without_key, repeatable:
@@ -185,6 +197,8 @@ class Execution:
         if self._strangers and isinstance(self.sampling.clock, _virtual_clock()):
             first = self.sampling.dispatched == 1
             self.sampling = self._new_sampling()
+            if self.tape is not None:
+                self.tape.deck.rewind()
             if first or not single:
                 yield self._attempt()
 
@@ -207,9 +221,10 @@ class Execution:
                 f"{self.sampling.raised_in} was skipped ({error}) after others had run: the measurement is not whole. "
                 "Skip before the first round, or not at all"
             )
-        if self.source is Source.LIVE and "Could not resolve authentication method" in str(error):
+        asks = self.source in (Source.LIVE, Source.RECORDED)
+        if asks and "Could not resolve authentication method" in str(error):
             skipped: BaseException = pytest.skip.Exception(
-                "--llmperf-backend=live needs an API key: set ANTHROPIC_API_KEY"
+                f"--llmperf-backend={self.run.settings.backend} needs an API key: set ANTHROPIC_API_KEY"
             )
             return skipped
         return error
@@ -217,9 +232,9 @@ class Execution:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of how the test was run."""
-        if not self._strangers:
-            return ()
-        return (f"the instant clock was used, and the rounds begun anew: {self._strangers}",)
+        begun_anew = f"the instant clock was used, and the rounds begun anew: {self._strangers}"
+        of_tape = [] if self.tape is None else self.tape.notes(self.sampling)
+        return (*([begun_anew] if self._strangers else []), *of_tape)
 
     # --- clocks ---
 
@@ -228,7 +243,8 @@ class Execution:
 
         if self.sampling.dispatched == 0:
             together = self.scenario.plan.most_workers > 1
-            self._settle(clocks.of_plain_test(self.run.settings, together=together, strangers=self._strangers))
+            settings, usual = self.run.settings, self._usual_clock
+            self._settle(clocks.of_plain_test(settings, usual=usual, together=together, strangers=self._strangers))
         clock = self.sampling.clock
         return virtual.enter_sync(clock) if isinstance(clock, virtual.VirtualClock) else nullcontext()
 
@@ -238,12 +254,12 @@ class Execution:
         from pytest_llmperf.clock import virtual
 
         if self.sampling.dispatched == 0:
-            self._settle(clocks.of_coroutine(self.run.settings, strangers=self._strangers))
+            self._settle(clocks.of_coroutine(self.run.settings, usual=self._usual_clock, strangers=self._strangers))
         clock = self.sampling.clock
         with ExitStack() as stack:
             if isinstance(clock, virtual.VirtualClock):
                 stack.enter_context(virtual.enter_loop(clock))
-            elif clock.name == "realtime" and _on_asyncio():
+            elif clock.name == "realtime" and coroutines.on_asyncio():
                 from pytest_llmperf.clock.lag import LoopLag
 
                 self.lag = self.lag or LoopLag()  # one for all loops, where each round has its own
@@ -252,8 +268,12 @@ class Execution:
 
     def _settle(self, clock: Clock) -> None:
         """Take the clock of all rounds, and a simulated API that lives by it from its first moment."""
-        clocks.check_answerable(clock, self.scenario.claims, self._strangers)
+        tape = self.tape
+        if tape is None or tape.timed:  # without times every claim on them is answered, and inconclusive
+            clocks.check_answerable(clock, self.scenario.claims, self._strangers, recorded=tape is not None)
         self.sampling.clock = clock
+        if tape is not None:
+            tape.deck.mode = "instant" if clock.name == "instant" else "timed"
         if self._simulator is not None:
             self._simulator.api = self._new_api()
             self._simulator.mode = "instant" if clock.name == "instant" else "timed"
@@ -265,21 +285,18 @@ class Execution:
         """
         from pytest_llmperf.clock.time_module import in_virtual_time
 
-        if self._simulator is not None and self.sampling.clock.name == "virtual" and not in_virtual_time():
+        serving = self._simulator if self.tape is None else self.tape.deck
+        if serving is not None and self.sampling.clock.name == "virtual" and not in_virtual_time():
             self._strangers = f"thread {threading.current_thread().name!r} cannot live in virtual time"
-            self._simulator.mode = "instant"
+            serving.mode = "instant"
             self.sampling.halted = True
 
     # --- backends ---
 
     def _substitute(self) -> Substitute | None:
-        backend = self.run.settings.backend
-        if backend in _OFFLINE:
-            raise UsageError(
-                f"--llmperf-backend={backend}: {_OFFLINE[backend]} comes with a later version. "
-                "Use --llmperf-backend=simulate (offline, no key) or --llmperf-backend=live (needs a key, costs money)"
-            )
-        if backend == "live":
+        if self.tape is not None:
+            return self.tape.deck
+        if self.run.settings.backend != "simulate":
             return None
         from pytest_llmperf.simulator.transport import Simulator
 
@@ -287,6 +304,12 @@ class Execution:
             self._simulator = Simulator(self._new_api(), "timed")
         substitute: Substitute = self._simulator
         return substitute
+
+    @property
+    def _usual_clock(self) -> str:
+        if self.tape is not None:
+            return self.tape.usual_clock(self.scenario.claims)
+        return "virtual" if self.run.settings.backend == "simulate" else "realtime"
 
     def _new_api(self) -> SimulatedApi:
         from pytest_llmperf.simulator.api import SimulatedApi
@@ -301,7 +324,9 @@ class Execution:
     @property
     def source(self) -> Source:
         """Where this test's numbers come from."""
-        return Source.LIVE if self.run.settings.backend == "live" else Source.SIMULATED
+        if self.tape is not None:
+            return self.tape.source
+        return Source.SIMULATED if self.run.settings.backend == "simulate" else Source.LIVE
 
 
 def call(item: pytest.Item, scenario: Scenario, run: Run) -> Generator[None, object, None]:
@@ -366,22 +391,7 @@ def _same_random_numbers(seed: str) -> Iterator[None]:
         random.setstate(before)
 
 
-def _is_async(function: Any) -> bool:
-    return inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(function)
-
-
 def _virtual_clock() -> type[VirtualClock]:
     from pytest_llmperf.clock.virtual import VirtualClock
 
     return VirtualClock
-
-
-def _on_asyncio() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -38,8 +38,8 @@ class LLMPerf:
     @property
     def round(self) -> int:
         """Number of the running round among the judged ones of its arm, from 0; negative in a warm-up."""
-        scenario = self._item.stash.get(SCENARIO, None)
-        return self._current.ordinal - (scenario.plan.warmup if scenario is not None else 0)
+        sampling = self._item.stash.get(SAMPLING, None)
+        return self._current.ordinal - (sampling.plan.warmup if sampling is not None else 0)
 
     @property
     def warmup(self) -> bool:

@@ -86,7 +86,7 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
     plan = claims.plan(run[0] if run else {}, settings, arms[0] if arms else {})
     if plan.off or settings.off:
         # Once and plainly; but where the API is simulated, no test reaches the real one.
-        return Scenario(claims.plainly_once(plan), ()) if settings.backend == "simulate" else None
+        return Scenario(claims.plainly_once(plan), ()) if _stays_offline(item, settings) else None
     objectives = [
         objective
         for name, (_, groups) in found.items()
@@ -104,6 +104,14 @@ def first_arm(item: pytest.Item) -> Arm:
 
     groups = _merged("arms", _levels(item))[1]
     return product(groups[0] if groups else {})[0]
+
+
+def _stays_offline(item: pytest.Item, settings: Settings) -> bool:
+    from pytest_llmperf.plugin import tapes
+
+    if settings.backend == "replay":
+        return isinstance(item, pytest.Function) and tapes.exists(item)
+    return settings.backend == "simulate"
 
 
 # --- the walk --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 BACKENDS = ("replay", "record", "live", "simulate")
+RECORD_MODES = ("once", "new_episodes", "all")
 CLOCKS = ("auto", "instant", "virtual", "realtime")
 
 
@@ -82,6 +83,7 @@ def _share(text: str) -> float:
 
 OPTIONS = (
     Option("backend", str, "replay", "where answers come from", BACKENDS),
+    Option("record_mode", str, "once", "what is recorded where a cassette is there already", RECORD_MODES),
     Option("clock", str, "auto", "which clock waits and times are read from", CLOCKS),
     Option("profile", str, "claude-opus-4", "the simulated API's profile: a name or a TOML file", metavar="NAME"),
     Option("rounds", _whole(1), None, "override the marks' number of judged rounds", metavar="N"),
@@ -105,6 +107,12 @@ OPTIONS = (
 )
 SHORT_MARKS = "llmperf_short_marks"
 PRICES = "llmperf_prices"
+FILTERS = {
+    "llmperf_filter_headers": "headers whose values cassettes leave out",
+    "llmperf_filter_query_parameters": "query parameters whose values cassettes leave out",
+    "llmperf_filter_body_fields": "fields of JSON bodies whose values cassettes leave out",
+}
+"""Ini options only: what must not be in a file belongs to the project, not to one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ class Settings:
     """What the options say; None where an option leaves a matter to the marks."""
 
     backend: str
+    record_mode: str
     clock: str
     profile: str
     rounds: int | None
@@ -128,6 +137,8 @@ class Settings:
     off: bool
     prices: tuple[str, ...] = ()
     short_marks: bool = True
+    filters: tuple[tuple[str, ...], ...] = ((), (), ())
+    """Names that cassettes leave out: of headers, of query parameters, of body fields."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -146,6 +157,8 @@ def add_options(parser: pytest.Parser) -> None:
         SHORT_MARKS, "whether latency, throughput, cost, … are ours as well (default: true)", "bool", default=True
     )
     parser.addini(PRICES, "own prices: 'model = input, output' in dollars per million tokens", "linelist", [])
+    for name, shown in FILTERS.items():
+        parser.addini(name, f"{shown}, one a line, beside the usual credentials", "linelist", [])
 
 
 def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -155,10 +168,16 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         pytest.UsageError: an option's value cannot be read.
     """
     values = {option.name: _read(option, config, environment) for option in OPTIONS}
-    settings = Settings(**values, prices=tuple(config.getini(PRICES)), short_marks=bool(config.getini(SHORT_MARKS)))
-    if settings.backend == "live" and settings.clock not in ("auto", "realtime"):
+    settings = Settings(
+        **values,
+        prices=tuple(config.getini(PRICES)),
+        short_marks=bool(config.getini(SHORT_MARKS)),
+        filters=tuple(tuple(config.getini(name)) for name in FILTERS),
+    )
+    if settings.backend in ("live", "record") and settings.clock not in ("auto", "realtime"):
         raise pytest.UsageError(
-            f"--llmperf-clock={settings.clock} cannot go with --llmperf-backend=live: a real API answers in real time"
+            f"--llmperf-clock={settings.clock} cannot go with --llmperf-backend={settings.backend}: a real API answers "
+            "in real time"
         )
     return settings
 

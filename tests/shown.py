@@ -51,10 +51,10 @@ def files(path: Path) -> dict[str, str]:
     return {found[1]: found[2] for found in _FILE.finditer(path.read_text("utf-8"))}
 
 
-def run(command: str, folder: Path, *more: str) -> Ran:
+def run(command: str, folder: Path, *more: str, **variables: str) -> Ran:
     """Run a command as a user would, offline, without a key, on a terminal of 80 columns."""
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    environment |= {"COLUMNS": "80", "PYTHONUTF8": "1"}
+    environment |= {"COLUMNS": "80", "PYTHONUTF8": "1", **variables}
     program, *arguments = shlex.split(command)
     start = ["pytest", "-p", "no:cacheprovider"] if program == "pytest" else ["pytest_llmperf.cli"]
     ended = subprocess.run(

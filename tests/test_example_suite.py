@@ -10,8 +10,9 @@ from comparisons import COMPARED, FILES, NO_MATTER_OF_THE_SERVICE
 from shown import EXAMPLES, ROOT, Ran, commands, run, same_every_time
 
 README = EXAMPLES / "README.md"
-WHOLE, CAUGHT, BAD_MARK = (
+WHOLE, RECORDED, CAUGHT, BAD_MARK = (
     "pytest --no-header example_suite",
+    "pytest --no-header example_suite/recorded",
     "pytest --no-header example_suite/caught",
     "pytest --no-header example_suite/caught/bad_mark.py",
 )
@@ -101,6 +102,22 @@ class TestExampleSuite:
     def test_output_is_the_one_in_its_readme(self, suite):
         """The README of the example suite shows what its command prints."""
         assert same_every_time(suite.ran.output) == same_every_time(commands(README)[WHOLE])
+
+
+class TestRecorded:
+    def test_output_is_the_one_in_the_readme(self):
+        """Cassettes replay without a key and without a network, to the same numbers on every machine."""
+        ran = run(RECORDED, ROOT)
+        assert ran.status == 0, ran.output + ran.errors
+        assert same_every_time(ran.output) == same_every_time(commands(README)[RECORDED])
+
+    def test_cassettes_hold_no_key_and_name_their_source(self):
+        """Every exchange says that a simulated API answered it, and none holds a credential."""
+        for path in (EXAMPLES / "recorded" / "cassettes").rglob("*.yaml"):
+            text = path.read_text("utf-8")
+            interactions = text.count("\n- request:") + text.startswith("- request:")
+            assert text.count("source: simulated") == interactions > 24
+            assert "Bearer" not in text
 
 
 class TestComparisons:

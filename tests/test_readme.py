@@ -7,7 +7,8 @@ import pytest
 
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.plugin.marks import ARGUMENTS
-from pytest_llmperf.plugin.options import OPTIONS, SHORT_MARKS
+from pytest_llmperf.plugin.options import FILTERS, OPTIONS, PRICES, SHORT_MARKS
+from pytest_llmperf.simulator.server import running_server
 from pytest_llmperf.statistics.quantiles import least_n_to_pass
 from shown import README, commands, files, run, same_every_time, write_files
 
@@ -42,6 +43,32 @@ class TestFirstScreen:
         assert shlex.split(whole)[-1] == ".venv/bin/tox"
 
 
+FAST = """
+extends = "claude-opus-4"
+[workloads.mixed]
+ttft_p50_ms = 5
+ttft_p95_ms = 6
+[throughput]
+context_tokens_per_second = [[1000, 20000]]
+"""
+
+
+class TestRecordAndReplay:
+    def test_commands_do_what_their_comments_say(self, tmp_path):
+        """The first asks the API and writes the cassette it names, the second needs neither API nor key."""
+        block = re.search(r"^```sh\n(pytest .*?)^```$", TEXT, re.MULTILINE | re.DOTALL)[1]
+        recording, replaying = (line.partition("  # ") for line in block.splitlines())
+        write_files(README, tmp_path)
+        (tmp_path / "fast.toml").write_text(FAST)
+        with running_server(tmp_path / "fast.toml") as url:
+            recorded = run(recording[0], tmp_path, ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY="dummy")
+        assert recorded.status == 0, recorded.output
+        assert (tmp_path / recording[2].rpartition(" ")[2]).exists()
+        replayed = run(replaying[0], tmp_path)
+        assert replayed.status == 0, replayed.output
+        assert "llmperf: 2 of 2 claims passed, replayed" in replayed.output
+
+
 class TestTables:
     def test_marks_are_those_there_are(self):
         """Every mark with every argument, and none that does not exist."""
@@ -57,7 +84,7 @@ class TestTables:
         """Every option with its default and its choices."""
         shown = {row[0].strip("`").partition(" ")[0]: row[1].strip("`") for row in rows("Options")}
         assert shown == {option.cli: str(option.default or "") for option in OPTIONS}
-        assert SHORT_MARKS in TEXT
+        assert all(name in TEXT for name in (SHORT_MARKS, PRICES, *FILTERS))
 
     def test_fewest_rounds_are_right(self):
         """The fewest clean rounds that pass are those of the exact test at 95 % confidence."""

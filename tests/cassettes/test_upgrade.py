@@ -117,6 +117,19 @@ def test_new_episodes_are_added(timed, path):
     assert starts == sorted(starts)
 
 
+def test_in_the_order_they_began(timed, path):
+    """What began first stands first, though it ended last."""
+    with (
+        serving(stream(CHUNKS)) as server,
+        timed().use_cassette(path),
+        httpx2.Client(verify=BARE) as client,
+        client.stream("POST", f"{server.url}/first", json=ASKED) as slow,
+    ):
+        ask(f"{server.url}/second")
+        slow.read()
+    assert [one.request.path for one in document.read(path)] == ["/first", "/second/v1/messages"]
+
+
 def test_all_replaces_what_it_matches(timed, path):
     """Recorded anew, a request replaces its old recording; others are kept."""
     with serving(stream(CHUNKS)) as server:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import os
 import signal
 import threading
@@ -15,10 +17,13 @@ import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.runner.arms import product
 from pytest_llmperf.runner.budget import Budget
 from pytest_llmperf.runner.stopping import EarlyStop
+from runner.conftest import ASKED, SAID, URL
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -420,3 +425,35 @@ class TestGraded:
 
         with pytest.raises(UsageError, match="this round was scored, and others were not"):
             one.run(body)
+
+
+def test_a_hanging_call_does_not_hold_up_a_verdict(sampling, clock, run_on):
+    """Two rounds at once, one of which gets no answer until the others have shown what they show."""
+    objective, sent = Objective("e2e", "p50", "<=", 3.0), itertools.count()
+
+    async def main():
+        release = anyio.Event()
+
+        async def answer(_):
+            if next(sent) == 3:
+                await release.wait()
+            clock.advance(1)
+            await anyio.sleep(0)
+            return httpx2.Response(200, json=SAID)
+
+        one = sampling(
+            rounds=200,
+            warmup=0,
+            concurrency=2,
+            stopping=EarlyStop([objective], 200, first=0),
+            on_round=lambda running: release.set() if running.settled or running.dispatched == 200 else None,
+        )
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer), trust_env=False) as client:
+            await one.run_async(lambda: client.post(URL, content=json.dumps(ASKED)))
+        return one
+
+    one = run_on(main)
+    assert one.dispatched < 60
+    verdict = judge(finished(one), objective)
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.reason.startswith("1 of ")

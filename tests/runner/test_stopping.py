@@ -46,3 +46,46 @@ def test_warm_ups_do_not_count():
     for number in range(3, 60):
         stop.round_ended(number, one(number))
     assert stop.settled
+
+
+def overdue(*numbers, arm=""):
+    """What a runner says while these rounds hang: they are older than any limit."""
+    return lambda number: (arm, lambda _metric, _limit: True) if number in numbers else None
+
+
+def test_a_call_older_than_its_limit_is_not_waited_for():
+    """It counts as slow at once; the verdict needs one clean round more, and comes."""
+    stop = EarlyStop([QUICK], 100, first=0, running=overdue(1))
+    numbers = [number for number in range(60) if number != 1]
+    for number in numbers:
+        stop.round_ended(number, one(number))
+        if stop.settled:
+            break
+    assert stop.settled
+    waiting = EarlyStop([QUICK], 100, first=0)
+    for number in numbers:
+        waiting.round_ended(number, one(number))
+    assert not waiting.settled
+
+
+def test_a_hanging_call_that_ends_is_not_counted_twice():
+    """It was taken when it was overdue."""
+    hanging, stop = {1, 2, 3}, None
+    stop = EarlyStop([QUICK], 100, first=0, running=lambda n: ("", lambda _m, _l: True) if n in hanging else None)
+    for number in (0, 4, 5):
+        stop.round_ended(number, one(number))
+    hanging.clear()
+    for number in (1, 2, 3):
+        stop.round_ended(number, one(number, e2e=99.0))
+    (follower,) = stop._followers
+    assert len(follower.watch.flags) == 6
+    assert sum(flag.bad for flag in follower.watch.flags) == 3
+
+
+def test_a_hanging_call_that_may_yet_be_quick_is_waited_for():
+    """Younger than the limit, nothing is certain."""
+    stop = EarlyStop([QUICK], 100, first=0, running=lambda n: ("", lambda _m, _l: False) if n == 1 else None)
+    for number in range(60):
+        if number != 1:
+            stop.round_ended(number, one(number))
+    assert not stop.settled

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -25,10 +26,11 @@ from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
 from pytest_llmperf.runner.arms import Arm
 from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
+from pytest_llmperf.runner.overdue import is_overdue
 from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
 from pytest_llmperf.runner.schedule import Schedule, Stage, scheduled
-from pytest_llmperf.runner.stopping import EarlyStop
+from pytest_llmperf.runner.stopping import EarlyStop, Running
 from pytest_llmperf.runner.tolerance import is_failed_call, is_wrong_answer
 
 
@@ -71,6 +73,8 @@ class Sampling:
 
     def __post_init__(self) -> None:
         self.schedule = scheduled(self.plan, self.seed)
+        if self.stopping is not None:
+            self.stopping.running = self._running
 
     def run(self, body: Callable[[], object]) -> None:
         """Run all rounds of a plain function.
@@ -322,6 +326,18 @@ class Sampling:
         arm = self.schedule.turns[round_.number].arm.name
         one = Series("", Source.LIVE, self.clock.name, arm=arm, rounds=(round_,), measurements=measurements)
         self.stopping.round_ended(round_.number, one)
+
+    def _running(self, number: int) -> Running | None:
+        """What can be said of a round before its end."""
+        opened = self._open_rounds.get(number)
+        return None if opened is None else (opened.arm.name, partial(self._is_overdue, opened))
+
+    def _is_overdue(self, opened: OpenRound, metric: str, limit: float) -> bool:
+        now_ns = self.clock.now_ns()
+        if (now_ns - opened.started_ns) / 1e9 <= limit:
+            return False
+        calls = self.recorder.calls(opened.number)
+        return len(calls) == 1 and is_overdue(calls[0], metric, limit, now_ns)
 
     def series(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> Series:
         """What was gathered so far, of all arms together, in dispatch order."""

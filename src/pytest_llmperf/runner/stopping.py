@@ -1,13 +1,14 @@
 """Ends sampling once every claim of every arm is settled, judging rounds in the order they were sent.
 
 A round counts only when all before it have ended, whatever the order in which answers came: stopping on completion
-order would favour the fast ones.
+order would favour the fast ones. A call that still runs and is older than a claim's limit is waited for no longer: it
+counts as slow, which it will be.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pytest_llmperf.core.claims import Contrast
@@ -15,7 +16,10 @@ from pytest_llmperf.core.contrast import ContrastWatch
 from pytest_llmperf.core.judge import watching
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.series import Series
-from pytest_llmperf.core.watch import Watching
+from pytest_llmperf.core.watch import Watch, Watching
+
+Running = tuple[str, Callable[[str, float], bool]]
+"""Of a round that has not ended: its arm, and whether a metric (seconds) of its call is certain to exceed a limit."""
 
 
 @dataclass(slots=True)
@@ -30,33 +34,67 @@ class EarlyStop:
     arms: Sequence[str] = ("",)
     """Their names."""
     contrasts: Sequence[Contrast] = ()
-    _waiting: dict[int, Series] = field(default_factory=dict)
-    _watches: dict[str, list[Watching]] = field(init=False)
-    _comparisons: list[_Comparison] = field(init=False)
+    running: Callable[[int], Running | None] = lambda _: None
+    """What is known of a round of this number that still runs; None where it does not."""
+    _ended: dict[int, Series] = field(default_factory=dict)
+    _followers: list[_Follower] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watches = {
-            arm: [watching(objective, self.rounds) for objective in self.objectives if objective.applies_to(arm)]
+        watches = [
+            (watching(objective, self.rounds), arm)
             for arm in self.arms
-        }
-        self._comparisons = [_Comparison(ContrastWatch(contrast, self.rounds)) for contrast in self.contrasts]
+            for objective in self.objectives
+            if objective.applies_to(arm)
+        ]
+        self._followers = [_Follower(watch, (arm,), self.first) for watch, arm in watches]
+        for contrast in self.contrasts:
+            both = _Comparison(ContrastWatch(contrast, self.rounds))
+            self._followers.append(_Follower(both, (contrast.arm, contrast.to), self.first))
 
     def round_ended(self, number: int, one: Series) -> None:
-        """Take a round that ended, given as a series of its own; it waits until those before it have ended."""
-        self._waiting[number] = one
-        while (next_one := self._waiting.pop(self.first, None)) is not None:
-            self.first += 1
-            for watch in self._watches[next_one.arm]:
-                watch.add_round(next_one)
-            for comparison in self._comparisons:
-                comparison.add_round(next_one)
+        """Take a round that ended, given as a series of its own; it waits for those before it.
+
+        One of those that is certain to be bad for a claim is not waited for.
+        """
+        self._ended[number] = one
+        for follower in self._followers:
+            while follower.take(self._ended.get(follower.next), self.running):
+                pass
+        if self._followers:
+            seen_by_all = min(follower.next for follower in self._followers)
+            self._ended = {number: one for number, one in self._ended.items() if number >= seen_by_all}
 
     @property
     def settled(self) -> bool:
         """Whether no claim needs more rounds. A test that claims nothing runs all of them."""
-        watches = [watch.done for of_arm in self._watches.values() for watch in of_arm]
-        watches += [comparison.watch.done for comparison in self._comparisons]
-        return bool(watches) and all(watches)
+        return bool(self._followers) and all(follower.watch.done for follower in self._followers)
+
+
+@dataclass(slots=True)
+class _Follower:
+    """A claim that goes through the rounds in the order they were sent."""
+
+    watch: Watching
+    arms: tuple[str, ...]
+    """Whose rounds it is about."""
+    next: int
+    """Number of the round it waits for."""
+
+    def take(self, ended: Series | None, running: Callable[[int], Running | None]) -> bool:
+        """Go past one round, if that can be done; whether it could."""
+        if ended is not None:
+            if ended.arm in self.arms:
+                self.watch.add_round(ended)
+        elif not self._is_past(running(self.next)):
+            return False
+        self.next += 1
+        return True
+
+    def _is_past(self, found: Running | None) -> bool:
+        if found is None:
+            return False
+        arm, is_overdue = found
+        return arm not in self.arms or (isinstance(self.watch, Watch) and self.watch.add_overdue(is_overdue))
 
 
 @dataclass(slots=True)
@@ -66,6 +104,11 @@ class _Comparison:
     watch: ContrastWatch
     _arm: deque[Series] = field(default_factory=deque)
     _to: deque[Series] = field(default_factory=deque)
+
+    @property
+    def done(self) -> bool:
+        """Whether it needs no more rounds."""
+        return self.watch.done
 
     def add_round(self, one: Series) -> None:
         contrast = self.watch.contrast

@@ -81,7 +81,7 @@ def test_a_directory(tmp_path):
     [
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf \n", "the file is empty"),
-        (gzip.compress(b"interactions: []")[:-4], "damaged gzip: "),
+        (gzip.compress(b"interactions: []", mtime=0)[:-4], "damaged gzip: "),
         (b"interactions:\n- request: [\n", "not a cassette: not valid YAML: line 3: "),
         (b"\x00\x01\x02\xff", "not a cassette: not valid YAML: "),
         (b'{"interactions": [', "not a cassette: not valid JSON: "),

@@ -9,8 +9,8 @@ def test_a_forecast_is_printed_for_each_limit(capsys):
     """With the fewest rounds, the table of stops and the chances, and the spend where a round's cost is given."""
     assert main(["plan", "--p95-ms", "2340", "--p50-ms", "1120", "--rounds", "200", "--usd-per-round", "0.003"]) == 0
     told = capsys.readouterr().out
-    assert "p95 ttft <= 2340 ms, at most 200 rounds\n  59 rounds at least for a pass" in told
-    assert "p50 ttft <= 1120 ms, at most 200 rounds\n  5 rounds at least for a pass" in told
+    assert "p95 ttft <= 2340 ms, at most 200 rounds\n  59 is the least budget that can pass" in told
+    assert "p50 ttft <= 1120 ms, at most 200 rounds\n  5 is the least budget that can pass" in told
     row = next(line for line in told.splitlines() if "0.85 × the limit" in line and "59.8 %" in line)
     assert row.split() == ["0.85", "×", "the", "limit", "2.234", "%", "59.8", "%", "0", "%", "143", "$0.43", "332"]
 

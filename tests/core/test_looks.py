@@ -67,6 +67,31 @@ def test_a_cap_that_ends_sampling_between_two_looks_makes_one_more():
     assert (verdict.outcome, verdict.n) == (Outcome.INCONCLUSIVE, 60)
 
 
+@pytest.mark.parametrize(("budget", "rounds"), [(600, 1), (600, 2), (1000, 501), (1000, 751), (1000, 999), (100, 99)])
+def test_sampling_may_be_ended_anywhere(budget, rounds):
+    """Two looks too near each other are one; nothing is lost by where a cap falls."""
+    costs = [0.05 + (0.01 if number % 2 else -0.01) for number in range(rounds)]
+    assert judge(costing(*costs, budget=budget, ended_by="a cap"), COST).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("overrun", [0, 1, 3, 20])
+def test_rounds_in_flight_when_a_mean_was_settled_change_nothing(overrun):
+    """Whatever they are, the look before them has decided."""
+    costs = [0.02 + number / 10_000 for number in range(50)]
+    settled = list(costing(*costs).measurements)
+    later = [measurement(50 + number, cost=9.0) for number in range(overrun)]
+    assert judge(series([*settled, *later], stop="early", budget=100), COST).n == 50
+
+
+def test_the_runner_goes_on_while_neighbours_are_alike():
+    """As the judge does: a drift is settled at the end of the budget only."""
+    watch, drifting = watching(replace(COST, bound=0.04), 100), []
+    for number in range(100):
+        drifting.append(measurement(number, cost=0.02 + number / 5000))
+        watch.add_round(series(drifting[-1:], rounds_=[Round(number, warmup=False, started=0.0, ended=1.0)]))
+        assert watch.done == (number == 99)
+
+
 def test_no_early_look_decides_while_neighbours_are_alike():
     """A drift makes the half that was seen no sign of the whole."""
     drifting = [measurement(number, cost=0.02 + number / 5000) for number in range(100)]

@@ -313,7 +313,7 @@ def test_switched_off_the_first_arm_is_run_once(suite, backend):
             "arms(cache=['a', 'b']), latency(p50_ms=1, arm=[1])",
             "arm must be the name of an arm, or a value of a factor",
         ),
-        ("latency(p50_ms=1, arm='c')", "there is no arm 'c'. Arms: ''"),
+        ("latency(p50_ms=1, arm='c')", "there is no arm 'c': the test has no arms mark"),
         (
             "arms(cache=['a', 'b']), throughput(min_rpm=1), llmperf(concurrency=2)",
             "calls of several arms are in flight at once",

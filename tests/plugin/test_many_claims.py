@@ -48,7 +48,7 @@ def test_a_test_that_is_run_again_has_less_for_each_try(suite):
         def test_a(): ask()
     """
     ran = suite(source, "-p", "rerunfailures", "--reruns=1")
-    assert ran.outcomes["failed"] == 1
+    assert ran.outcomes == {"failed": 1, "rerun": 1}
     (verdict,) = ran.test("test_a")["verdicts"]
     assert verdict["method"].endswith("; try 2: errs with at most 1.25 %")
     assert ran.test("test_a")["arms"][0]["rounds"]["judged"] == 20

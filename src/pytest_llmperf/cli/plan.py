@@ -48,7 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from pytest_llmperf.core.forecast import forecast
+    from pytest_llmperf.core.watch import LARGEST_BUDGET
 
+    if arguments.rounds > LARGEST_BUDGET:
+        raise UsageError(f"--rounds {arguments.rounds}: sampling ends early for at most {LARGEST_BUDGET} rounds")
     claims = list(_objectives(arguments))
     if not claims:
         raise UsageError(
@@ -101,7 +104,7 @@ def _print(console: Console, found: Forecast, usd: float | None) -> None:
 
     console.print(f"{found.claim}, at most {wording.count(found.rounds, 'round')}", style="bold")
     least = found.least_to_pass
-    console.print(f"  {least} rounds at least for a pass" if least else "  no number of rounds can pass")
+    console.print(f"  {least} is the least budget that can pass" if least else "  no number of rounds can pass")
     if found.stops:
         console.print(f"  {found.stops}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -121,7 +124,7 @@ def _print(console: Console, found: Forecast, usd: float | None) -> None:
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is no positive number")
     return number
 
 
@@ -135,5 +138,5 @@ def _share(text: str) -> float:
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is no number of at least 1")
     return number

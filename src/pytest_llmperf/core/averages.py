@@ -55,6 +55,8 @@ def mean(observations: Observations, objective: Objective) -> Finding:
     likeness = dependence(values, 0.5)
     worth = 1 / mean_design_effect(likeness.lag1) if likeness.flagged else 1.0
     estimate = means.mean_estimate(values, objective.confidence, worth=worth)
+    if estimate.method == means.NO_SPREAD:
+        return _without_spread(observations, objective, estimate)
     at_least = objective.direction == ">="
     p_values = PValues(
         means.mean_p_values(values, objective.relaxed_bound, at_least=at_least, worth=worth).p_pass,
@@ -73,6 +75,33 @@ def mean(observations: Observations, objective: Objective) -> Finding:
             f"; neighbours are alike (lag-1 correlation {alike}): {len(values)} are worth {fewer} independent ones"
         )
     return weighed(p_values, estimate, objective, reason, needed=needed, observations=observations)
+
+
+def _without_spread(observations: Observations, objective: Objective, estimate: Estimate) -> Finding:
+    """Values that are all equal show no spread, but not that there is none: a rare other value may be yet to come.
+
+    They are judged as if one more had been twice as large, or nothing, whichever speaks against the verdict; of how
+    large a value would be that no zero shows anything.
+    """
+    values, at_least = observations.present, objective.direction == ">="
+    larger, smaller = [*values, 2 * values[0]], [*values, 0.0]
+    reason = spread(estimate, objective, observations.noun)
+    if values[0] == 0:
+        told = f"{reason}; that all are 0 does not show how large one would be that is not"
+        return Finding(
+            Outcome.INCONCLUSIVE,
+            estimate,
+            told,
+            estimate.method,
+            estimate.n,
+            observations.missing,
+            "say with cap how large it can be, or claim a quantile",
+        )
+    p_values = PValues(
+        means.mean_p_values(smaller if at_least else larger, objective.relaxed_bound, at_least=at_least).p_pass,
+        means.mean_p_values(larger if at_least else smaller, objective.bound, at_least=at_least).p_fail,
+    )
+    return weighed(p_values, estimate, objective, reason, needed=means.LEAST_N, observations=observations)
 
 
 def throughput(series: Series, objective: Objective) -> Finding:

@@ -19,7 +19,7 @@ from pytest_llmperf.core.series import Measurement, Round, Series
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.core.watch import upto_round
 from pytest_llmperf.statistics.dependence import dependence
-from pytest_llmperf.statistics.looks import look_levels
+from pytest_llmperf.statistics.looks import LEAST_GAP, look_levels
 
 FRACTIONS = (0.5, 0.75, 1.0)
 LEAST_AT_FIRST = 50
@@ -40,12 +40,12 @@ def looked(series: Series, objective: Objective, decide: Decide) -> Finding:
         return decide(series, objective)
     looks, rounds = planned_looks(series.budget), len(series.judged_rounds)
     reached = [look for look in looks if look <= rounds]
-    if rounds < series.budget and (not reached or reached[-1] < rounds):
+    if rounds - (reached[-1] if reached else 0) > LEAST_GAP * series.budget:
         reached.append(rounds)  # sampling was ended between two looks
     finding = None
     for number, levels in enumerate(_levels(tuple(look / series.budget for look in reached), objective.levels)):
         look = reached[number]
-        finding = _at(upto_round(series, look), replace(objective, given=levels), decide, last=look == reached[-1])
+        finding = _at(upto_round(series, look), replace(objective, given=levels), decide, last=look not in looks[:-1])
         if finding.outcome is not Outcome.INCONCLUSIVE:
             break
     if finding is None:

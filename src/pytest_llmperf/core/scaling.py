@@ -116,7 +116,7 @@ def _verdict(
         statistic=statistic,
         direction=direction,
         bound=bound,
-        unit="",
+        unit="BIC" if statistic == "shape" else "",
         outcome=finding.outcome,
         reason=finding.reason,
         confidence=claim.confidence,

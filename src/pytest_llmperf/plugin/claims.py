@@ -185,8 +185,8 @@ def _claim(arguments: Mapping[str, Any], plan: Plan) -> list[Objective]:
     direction, bound = ("<=", arguments["max"]) if "max" in arguments else (">=", arguments["min"])
     if metric in SHARES and bound > 1:
         raise ValueError(f"{mark}: {metric} is a share from 0 to 1")
-    if "cap" in arguments and statistic != "mean":
-        raise ValueError(f"{mark}: cap belongs to statistic='mean'")
+    if "cap" in arguments and (statistic != "mean" or getattr(METRICS.get(metric), "unit", "") in ("s", "s/token")):
+        raise ValueError(f"{mark}: cap belongs to the mean of costs, tokens, scores and recorded numbers")
     return [claims.one(metric, statistic, direction, bound, cap=claims.cap("cap", bound))]
 
 

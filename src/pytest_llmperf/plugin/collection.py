@@ -45,13 +45,23 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
     return prepared
 
 
-def _check_budget(item: pytest.Item, scenario: Scenario) -> None:
+def _check_budget(item: pytest.Function, scenario: Scenario) -> None:
     from pytest_llmperf.plugin.budgets import undecidable, unpassable
 
     if hopeless := undecidable(scenario):
         raise ValueError("\n".join(hopeless))
     for text in unpassable(scenario):
         _warn(item, text)
+    if unread := _unread(item, scenario):
+        _warn(item, unread)
+
+
+def _unread(item: pytest.Function, scenario: Scenario) -> str:
+    """What to say of arms that the test's body cannot tell apart; empty where it can, or where they are ours to set."""
+    factors = {factor for arm in scenario.plan.arms for factor in arm.factors} - {"concurrency", "rate_per_minute"}
+    if not factors or {"arm", "llmperf"} & set(item.fixturenames):
+        return ""
+    return f"arms({', '.join(sorted(factors))}): the test asks for no fixture arm, so that its arms are all the same"
 
 
 def _warn(item: pytest.Item, text: str) -> None:

@@ -39,7 +39,8 @@ def received(data: Any) -> TestResult:
 
 def status(report: pytest.TestReport, policy: str) -> Any:
     """Category, letter and words for pytest's own display; None where pytest's are right."""
-    if report.when != "call" or report.skipped or hasattr(report, "wasxfail"):
+    rerun = str(report.outcome) == "rerun"  # pytest-rerunfailures: it will be tried again
+    if report.when != "call" or report.skipped or rerun or hasattr(report, "wasxfail"):
         return None
     from pytest_llmperf.reports.failure import deciding_line
 

@@ -59,6 +59,8 @@ def matching(arms: Sequence[Arm], wanted: Factor) -> list[Arm]:
         clear = " or ".join(repr(_long(factor, wanted)) for factor in sorted(factors))
         raise ValueError(f"{wanted!r} is a value of several factors; write {clear}")
     if not factors:
+        if [arm.name for arm in arms] == [""]:
+            raise ValueError(f"there is no arm {wanted!r}: the test has no arms mark")
         raise ValueError(f"there is no arm {wanted!r}. Arms: {listed(arms)}")
     (factor,) = factors
     return [arm for arm in arms if _means(wanted, factor, arm.factors[factor])]

@@ -45,6 +45,7 @@ from pytest_llmperf.core.metrics import measure
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.pricing import PriceBook, parse_prices
 from pytest_llmperf.core.series import Measurement, Round, Series
+from pytest_llmperf.runner.garbage import uncollected
 
 ARMS = ("bare", "observed", "watched")
 TARGETS_MS = {1: (0.6, 1.5), 10: (0.6, 3), 50: (4, 15)}
@@ -125,11 +126,14 @@ class Client:
             block.calls += 1
             if arm != "bare":
                 begin = time.thread_time()
-                (call,) = self.recorder.take(name)
-                block.measured[name] = measure(
-                    call, round_number=0, zero_ns=0, clock="realtime", prices=PRICES, lateness=lag.around
-                )
+                with uncollected():
+                    block.measured[name] = self.measured(name, lag)
                 block.decoding += time.thread_time() - begin
+
+    def measured(self, name: str, lag: LoopLag) -> Measurement:
+        """What the recorder saw of a call, taken from it."""
+        (call,) = self.recorder.take(name)
+        return measure(call, round_number=0, zero_ns=0, clock="realtime", prices=PRICES, lateness=lag.around)
 
     async def call(self, name: str, workload: Workload) -> tuple[float, float]:
         """One stream, timed as a user would who has nothing but the SDK."""

@@ -15,6 +15,7 @@ from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, streamed
 from pytest_llmperf.capture import Recorder, observing
 from pytest_llmperf.capture import recorder as recorder_module
 from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, Chunk, Connection, End, Provenance, Timeline, header
+from pytest_llmperf.core.generation import Delta
 
 URL = "http://api.test/v1/messages"
 
@@ -47,6 +48,17 @@ def test_calls_come_in_dispatch_order_and_are_forgotten_when_taken(observed):
     assert [call.first.generation.request_model for call in observed.calls("round")] == ["a", "b"]
     assert observed.calls("round") == observed.take("round")
     assert observed.take("round") == ()
+
+
+def test_a_response_that_is_kept_keeps_nothing_of_what_was_taken(observed):
+    """An SDK's responses often live until the garbage collector comes; the chunks and deltas of theirs do not."""
+    with client(stream).stream("POST", URL, json=ASKED) as response:
+        response.read()
+    taken = observed.take("round")
+    kept = [chunk.at_ns for chunk in taken[0].last.exchange.chunks]
+    del taken
+    left = [one for one in gc.get_objects() if isinstance(one, Chunk | Delta) and one.at_ns in kept]
+    assert (len(kept), left, response.status_code) == (7, [], 200)
 
 
 def test_what_is_no_llm_traffic_is_dropped(observed):

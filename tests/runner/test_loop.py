@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -58,6 +59,22 @@ def test_rounds_are_run_one_after_the_other(sampling, wire):
         (3, 3.0, 1.0),
     ]
     assert (series.clock, series.unattributed, series.ended_by, one.over) == ("manual", 0, "", True)
+
+
+def test_each_call_says_how_late_the_client_may_have_been(sampling, wire):
+    """By the moments of its own answer; it is asked while the garbage collector is kept away."""
+    one = sampling(rounds=2, warmup=0)
+    asked = []
+
+    def lateness(at_ns):
+        asked.append((at_ns, gc.isenabled()))
+        return len(asked) / 1000
+
+    one.lateness = lateness
+    one.run(wire.ask)
+    assert [each.late["e2e"] for each in finished(one).judged] == [0.001, 0.002]
+    assert asked == [(6_000_000_000, False), (7_000_000_000, False)]
+    assert gc.isenabled()
 
 
 def test_coroutines_are_run_in_the_loop_that_is_there(sampling, wire, run_on):

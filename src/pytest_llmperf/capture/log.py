@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
-from pytest_llmperf.capture import connection
+from pytest_llmperf.capture import arrival, connection
 from pytest_llmperf.capture.redaction import clean_headers, clean_url
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import Chunk, Connection, End, Exchange, Provenance, Timeline
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 65_536
-"""Bytes of a body that a socket takes in one go; also where asyncio begins to make a writer wait."""
+"""Bytes of a body that a socket takes in one go."""
 OPEN = End.OPEN  # looking up an enum's member costs as much as a call
 
 
@@ -105,6 +105,15 @@ class CallLog:
             first_event_ns=self.first_event_ns if timed else None,
         )
 
+    def forget(self) -> None:
+        """Let go of what was decoded.
+
+        The client may keep a response, and with it the log of its body, until the garbage collector comes; for every
+        chunk and delta of it that comes sooner, and takes as long as the heap of an SDK is large.
+        """
+        for log in self.attempts:
+            log.forget()
+
 
 class AttemptLog:
     """One HTTP attempt while it runs. What is not known yet is a value of the class: fewer stores for each request."""
@@ -123,6 +132,9 @@ class AttemptLog:
     error = ""
     decoded = False
     """Looked at after its end: only what it meant is left."""
+    arrived_ns: Callable[[], int] | None = None
+    """When the chunk arrived that the reader gets now, where that is known better than that it is now."""
+    _watch: arrival.Watch | None = None
     _asked: Asked | None = None
     _attempt: Attempt | None = None
 
@@ -143,6 +155,12 @@ class AttemptLog:
         """Report an error of our own."""
         self._recorder.trouble(error)
 
+    @never_raises
+    def watch_arrivals(self, response: Any) -> None:
+        """From now on know of the chunks of this response when they arrived."""
+        if self.end is OPEN and (watch := arrival.watch(response, self.now_ns)) is not None:
+            self._watch, self.arrived_ns = watch, watch.arrived_ns
+
     def finish(self, end: End, error: BaseException | None = None) -> None:
         """The body came to an end. The first end counts: closing after it changes nothing. Never raises."""
         if self.end is not OPEN:
@@ -152,6 +170,8 @@ class AttemptLog:
             if error is not None:
                 self.error = _described(error)
             self.ended_ns = self.now_ns()
+            if self._watch is not None:
+                self._watch.end()
             self._let_go()
         except Exception as trouble:  # noqa: BLE001 - ours, and not the application's affair
             self.trouble(trouble)
@@ -172,6 +192,11 @@ class AttemptLog:
             self._request = self._asked = None
             self.parts, self.events, self.response_headers = [], [], ()
         return attempt
+
+    def forget(self) -> None:
+        """Let go of what was decoded, times of chunks included."""
+        if self.decoded:
+            self._attempt, self.times = None, []
 
     def exchange(self) -> Exchange:
         """The attempt as a value, with its body."""

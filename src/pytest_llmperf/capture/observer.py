@@ -152,6 +152,7 @@ class AsyncObservingTransport(ObservingTransport):
         finally:
             untrace()
         self.answered(log, response)
+        log.watch_arrivals(response)
         return response
 
 

@@ -97,6 +97,8 @@ class Recorder:
         with self._lock:
             logs = self._calls.pop(key, [])
         calls = self._as_calls(logs)
+        for log in logs:
+            log.forget()
         self._forget_decoded()
         return calls
 

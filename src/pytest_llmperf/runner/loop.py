@@ -26,6 +26,7 @@ from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
 from pytest_llmperf.runner.arms import Arm
 from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
+from pytest_llmperf.runner.garbage import uncollected
 from pytest_llmperf.runner.overdue import is_overdue
 from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
@@ -294,9 +295,9 @@ class Sampling:
 
     def _close(self, opened: OpenRound, failure: str, *, interrupted: bool) -> None:
         """Turn the round's calls into measurements; those of an interrupted round are kept but not judged."""
-        calls = self.recorder.take(opened.number)
         ended = None if interrupted else (self.clock.now_ns() - self.zero_ns) / 1e9
-        measurements = [self._measured(call, opened.number) for call in calls]
+        with uncollected():
+            measurements = [self._measured(call, opened.number) for call in self.recorder.take(opened.number)]
         self._account(opened, measurements)
         with self._lock:
             self._open_rounds.pop(opened.number, None)

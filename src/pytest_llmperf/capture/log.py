@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Proto
 
 from pytest_llmperf.capture import arrival, connection
 from pytest_llmperf.capture.redaction import clean_headers, clean_url
+from pytest_llmperf.clock.time_module import in_virtual_time
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import Chunk, Connection, End, Exchange, Provenance, Timeline
 from pytest_llmperf.core.generation import Generation
@@ -132,9 +133,8 @@ class AttemptLog:
     error = ""
     decoded = False
     """Looked at after its end: only what it meant is left."""
-    arrived_ns: Callable[[], int] | None = None
-    """When the chunk arrived that the reader gets now, where that is known better than that it is now."""
-    _watch: arrival.Watch | None = None
+    watch: arrival.Watch | None = None
+    """Knows when a chunk arrived that the reader gets now, where that is known better than that it is now."""
     _asked: Asked | None = None
     _attempt: Attempt | None = None
 
@@ -155,11 +155,16 @@ class AttemptLog:
         """Report an error of our own."""
         self._recorder.trouble(error)
 
+    def connected(self, name: str, info: Any) -> None:
+        """A trace event came; of a new connection it tells the stream."""
+        if name.endswith(connection.CONNECTED):
+            self._recorder.connected(info.get("return_value"))
+
     @never_raises
     def watch_arrivals(self, response: Any) -> None:
-        """From now on know of the chunks of this response when they arrived."""
-        if self.end is OPEN and (watch := arrival.watch(response, self.now_ns)) is not None:
-            self._watch, self.arrived_ns = watch, watch.arrived_ns
+        """From now on know of the chunks of this response when they arrived; those of a substitute came at once."""
+        if self.end is OPEN and not self.substituted and not in_virtual_time():
+            self.watch = self._recorder.watch(response)
 
     def finish(self, end: End, error: BaseException | None = None) -> None:
         """The body came to an end. The first end counts: closing after it changes nothing. Never raises."""
@@ -170,9 +175,10 @@ class AttemptLog:
             if error is not None:
                 self.error = _described(error)
             self.ended_ns = self.now_ns()
-            if self._watch is not None:
-                self._watch.end()
             self._let_go()
+            if self.watch is not None:
+                watch, self.watch = self.watch, None
+                self._recorder.watched(watch)
         except Exception as trouble:  # noqa: BLE001 - ours, and not the application's affair
             self.trouble(trouble)
         self._recorder.ended(self)
@@ -206,12 +212,13 @@ class AttemptLog:
             events, substituted=self.substituted, answered=self.headers_ns is not None, standard=standard
         )
         request = self.asked()
+        sent_ns = self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE)
         exchange = replace(
             request.exchange(self.started_ns),
-            sent_ns=self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE),
+            sent_ns=sent_ns,
             status=self.status,
             response_headers=clean_headers(getattr(self.response_headers, "raw", self.response_headers)),
-            headers_ns=self.headers_ns,
+            headers_ns=None if self.headers_ns is None else min([self.headers_ns, *self.times[:1]]),
             chunks=tuple(map(Chunk, self.times, self.parts)),
             ended_ns=self.ended_ns,
             end=self.end,

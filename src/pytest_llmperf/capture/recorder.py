@@ -17,19 +17,33 @@ from pathlib import PurePath
 from typing import Any
 
 from pytest_llmperf import wire
+from pytest_llmperf.capture.arrival import Lines, Watch
 from pytest_llmperf.capture.attribution import ROUND, Owner
 from pytest_llmperf.capture.log import OPEN, AttemptLog, CallLog, asked, decoded_attempt, never_raises
+from pytest_llmperf.clock.time_module import in_virtual_time
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import End, Exchange
 
 UNDECODED_LIMIT = 256
 """Ended attempts whose bodies are kept until somebody asks; about 10 MB of 300-token streams."""
+FEW_STREAMS = 4
+"""Up to so many at once an event loop comes in time, and following them off the loop would cost more than it gives."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 CALL: ContextVar[tuple[weakref.ref[Recorder], CallLog] | None] = ContextVar("llmperf_call", default=None)
 """The SDK call that is running in this context."""
 _LAST_CALL: ContextVar[weakref.ref[CallLog] | None] = ContextVar("llmperf_last_call", default=None)
 """Without a known SDK: the call whose attempt this context sent last. Weak: a context may live for ever."""
+
+
+_ON_THE_LOOP = (
+    "many streams at once, on connections whose bytes the system does not count (Linux counts those of TCP): their"
+    " times are those at which the event loop came to them"
+)
+_AS_A_WHOLE = (
+    "over TLS (or HTTP/2) what the event loop read in one go has one time, at which the last of it had arrived: where"
+    " the loop is busy, events may look later than they were"
+)
 
 
 class _Unattributed:
@@ -39,6 +53,9 @@ class _Unattributed:
 class Recorder:
     """Observed calls, by the key of their round.
 
+    Args:
+        few_streams: with more at once, the connections are followed off the event loop.
+
     Attributes:
         now_ns: the clock all times are read from, in nanoseconds.
         warnings: findings in words, each once: errors of our own code, a client shared across event loops, …
@@ -47,8 +64,9 @@ class Recorder:
         past: how many calls of a known SDK were answered although no request of theirs was seen.
     """
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, now_ns: Callable[[], int], few_streams: float = FEW_STREAMS) -> None:
         self.now_ns = now_ns
+        self._few_streams = few_streams
         self.warnings: list[str] = []
         self.gates: list[Callable[[], None]] = []
         self.past = 0
@@ -57,6 +75,7 @@ class Recorder:
         self._rounds: Counter[Hashable] = Counter()
         self._open: set[AttemptLog] = set()
         self._undecoded: deque[AttemptLog] = deque()
+        self._lines = Lines(now_ns)
         # Re-entrant: the garbage collector may end a dropped response in the thread that holds it.
         self._lock = threading.RLock()
 
@@ -100,6 +119,7 @@ class Recorder:
         for log in logs:
             log.forget()
         self._forget_decoded()
+        self._lines.trim()
         return calls
 
     def take_unattributed(self) -> tuple[Call, ...]:
@@ -108,6 +128,10 @@ class Recorder:
         Those made while no round was running, or by a task or thread older than all of several running rounds.
         """
         return self.take(_Unattributed)
+
+    def lateness(self, at_ns: int) -> float | None:
+        """By how many seconds at the most a chunk was stamped too late; None unless that was seen off the loop."""
+        return self._lines.lateness(at_ns)
 
     def warn(self, text: str) -> None:
         """Keep a finding, once."""
@@ -160,6 +184,35 @@ class Recorder:
         """An attempt came to its end. Takes no lock: the garbage collector may call it anywhere."""
         self._open.discard(log)
         self._undecoded.append(log)
+
+    @never_raises
+    def connected(self, stream: Any) -> None:
+        """A client made a connection: watch it from the first, also when the loop comes late to the first answer."""
+        if not in_virtual_time():
+            self._lines.line(stream)
+
+    def watch(self, response: Any) -> Watch | None:
+        """Watch the connection that a response is read from, with more than a few at once off the event loop too."""
+        stream = response.extensions.get("network_stream")
+        if stream is None:
+            return None
+        many = self.in_flight > self._few_streams
+        if many:
+            self._lines.follow()
+        watch = self._lines.watch(stream)
+        if many and (watch is None or self._lines.uncounted):
+            self.warn(_ON_THE_LOOP)
+        return watch
+
+    def watched(self, watch: Watch) -> None:
+        """The response has ended."""
+        watch.end()
+        if not watch.exact:
+            self.warn(_AS_A_WHOLE)
+
+    def stop_watching(self) -> None:
+        """Nobody is observed any more."""
+        self._lines.stop()
 
     def decoded(self, log: AttemptLog) -> Attempt | None:
         """The attempt with what it meant, or None for what is no LLM traffic or cannot be decoded."""

@@ -60,6 +60,7 @@ def observing(recorder: Recorder, substitute: Substitute | None = None) -> Itera
         if imports in sys.meta_path:
             sys.meta_path.remove(imports)
         patches.undo()
+        recorder.stop_watching()
 
 
 class _Seam:

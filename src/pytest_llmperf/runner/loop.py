@@ -377,5 +377,10 @@ class Sampling:
             zero_ns=self.zero_ns,
             clock=self.clock.name,
             prices=self.prices,
-            lateness=self.lateness,
+            lateness=self._late,
         )
+
+    def _late(self, at_ns: int) -> float | None:
+        """The lesser of what the event loop may have been late, and of what was seen off it."""
+        known = [late for late in (self.lateness(at_ns), self.recorder.lateness(at_ns)) if late is not None]
+        return min(known, default=None)

@@ -204,8 +204,8 @@ class Lines:
         return None if line is None else Watch(line, self._now_ns, self._since)
 
     def follow(self) -> None:
-        """From now on also off the loop."""
-        if self._many:
+        """From now on also off the loop that runs."""
+        if self._many or asyncio._get_running_loop() is None:
             return
         self._many = True
         for line in list(_SEEN.values()):

@@ -213,12 +213,14 @@ class AttemptLog:
         )
         request = self.asked()
         sent_ns = self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE)
+        # A busy loop comes to the head after the body has arrived, and may be told of the sending later still.
+        headers_ns = _no_later(self.headers_ns, self.times[:1])
         exchange = replace(
             request.exchange(self.started_ns),
-            sent_ns=sent_ns,
+            sent_ns=_no_later(sent_ns, self.times[:1]),
             status=self.status,
             response_headers=clean_headers(getattr(self.response_headers, "raw", self.response_headers)),
-            headers_ns=None if self.headers_ns is None else min([self.headers_ns, *self.times[:1]]),
+            headers_ns=headers_ns,
             chunks=tuple(map(Chunk, self.times, self.parts)),
             ended_ns=self.ended_ns,
             end=self.end,
@@ -288,6 +290,10 @@ def _on_timeline(exchange: Exchange, timeline: Timeline) -> Exchange:
         ended_ns = chunks[-1].at_ns if chunks else zero + timeline.headers_ns
     answered = None if exchange.status is None else zero + timeline.headers_ns
     return replace(exchange, headers_ns=answered, chunks=chunks, ended_ns=ended_ns)
+
+
+def _no_later(moment_ns: int | None, than: list[int]) -> int | None:
+    return None if moment_ns is None else min([moment_ns, *than])
 
 
 def _described(error: BaseException) -> str:

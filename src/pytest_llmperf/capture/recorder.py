@@ -178,6 +178,8 @@ class Recorder:
             return None
         call.attempts.append(log)
         self._open.add(log)
+        if len(self._open) > self._few_streams:
+            self._follow()
         return log
 
     def ended(self, log: AttemptLog) -> None:
@@ -196,11 +198,8 @@ class Recorder:
         stream = response.extensions.get("network_stream")
         if stream is None:
             return None
-        many = self.in_flight > self._few_streams
-        if many:
-            self._lines.follow()
         watch = self._lines.watch(stream)
-        if many and (watch is None or self._lines.uncounted):
+        if self.in_flight > self._few_streams and (watch is None or self._lines.uncounted):
             self.warn(_ON_THE_LOOP)
         return watch
 
@@ -222,6 +221,10 @@ class Recorder:
         return attempt
 
     # Inside
+
+    @never_raises
+    def _follow(self) -> None:
+        self._lines.follow()
 
     def _as_calls(self, logs: list[CallLog]) -> tuple[Call, ...]:
         return tuple(call for log in logs if (call := log.call()) is not None)

@@ -72,6 +72,7 @@ class TestDocument:
             "failures": {},
             "unattributed": 0,
             "loop_lag": None,
+            "cpu_share": None,
             "ended_by": "",
             "usage": {
                 "input_tokens": 1000,

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pytest_llmperf.core import headroom
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.generation import Delta, Kind
@@ -90,8 +91,48 @@ _TABLE = (
     Metric("queue", "s", "lower", "call", "wait for a pooled connection, all attempts", "httpcore trace events"),
     Metric("connect", "s", "lower", "call", "TCP connection set-up, all attempts", "httpcore trace events"),
     Metric("tls", "s", "lower", "call", "TLS set-up, all attempts", "httpcore trace events"),
+    Metric(
+        "reused",
+        "share",
+        "higher",
+        "call",
+        "1 where the last attempt's connection was there before, 0 where it was made for it",
+        "httpcore trace events",
+    ),
     Metric("attempts", "attempts", "lower", "call", "HTTP attempts of the call", "x-stainless-retry-count"),
+    Metric(
+        "overloaded",
+        "attempts",
+        "lower",
+        "call",
+        "attempts answered 503 or 529",
+        "Anthropic and OpenAI errors",
+    ),
     Metric("retry_wait", "s", "lower", "call", "time between the attempts", "inference-perf retry_wasted_sec"),
+    Metric(
+        "retry_after",
+        "s",
+        "lower",
+        "call",
+        "Σ of what the attempts were told to wait (retry-after-ms, retry-after)",
+        "response headers",
+    ),
+    Metric(
+        "ratelimit_requests_remaining",
+        "requests",
+        "higher",
+        "call",
+        "requests left of a minute's limit, by the last answer that said so",
+        "Anthropic and OpenAI rate limit headers",
+    ),
+    Metric(
+        "ratelimit_tokens_remaining",
+        "tokens",
+        "higher",
+        "call",
+        "tokens left of a minute's limit, by the last answer that said so",
+        "Anthropic and OpenAI rate limit headers",
+    ),
     Metric("input_tokens", "tokens", "", "call", "usage.input_tokens", "Anthropic usage"),
     Metric("output_tokens", "tokens", "", "call", "usage.output_tokens", "Anthropic usage"),
     Metric("cache_read_tokens", "tokens", "", "call", "usage.cache_read_input_tokens", "Anthropic usage"),
@@ -482,8 +523,13 @@ _FORMULAS: dict[str, Callable[[Call], Reading]] = {
     "queue": _connection_part("wait_ns"),
     "connect": _connection_part("tcp_ns"),
     "tls": _connection_part("tls_ns"),
+    "reused": headroom.reused,
     "attempts": lambda call: float(len(call.attempts)),
+    "overloaded": headroom.overloaded,
     "retry_wait": _retry_wait,
+    "retry_after": headroom.retry_after,
+    "ratelimit_requests_remaining": headroom.remaining("requests"),
+    "ratelimit_tokens_remaining": headroom.remaining("tokens"),
     "input_tokens": _tokens("input_tokens"),
     "output_tokens": _tokens("output_tokens"),
     "cache_read_tokens": _tokens("cache_read_input_tokens"),

@@ -79,6 +79,8 @@ class Series:
     """Calls seen that belong to no one round for sure; they are not judged."""
     loop_lag: float | None = None
     """99 % quantile of the event loop's lateness, the error bar of every time stamp; None where there is none."""
+    cpu_share: float | None = None
+    """Processor time of the process over the time that sampling took, 1 being one core; None where there is none."""
     ended_by: str = ""
     """Why sampling ended before all rounds were run; empty when it did not."""
     stop: str = "fixed"

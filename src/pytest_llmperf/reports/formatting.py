@@ -103,10 +103,16 @@ def error_bars(result: TestResult) -> list[str]:
     """How far off times can be, a line for each series measured in real time; other clocks have no late stamps."""
     return [
         f"error bar of every time{_of_arm(series)}: {wording.quantity(series.loop_lag, 's')}, "
-        "the event loop's lateness (p99)"
+        f"the event loop's lateness (p99){_busy(series)}"
         for series in result.series
         if series.loop_lag and series.clock == "realtime"
     ]
+
+
+def _busy(series: Series) -> str:
+    if series.cpu_share is None:
+        return ""
+    return f"; the client took {wording.percent(round(series.cpu_share, 2))} of a core"
 
 
 def _of_arm(series: Series) -> str:

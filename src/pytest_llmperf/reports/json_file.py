@@ -109,6 +109,7 @@ def _arm(series: Series) -> dict[str, Any]:
         "failures": summary.failures,
         "unattributed": series.unattributed,
         "loop_lag": series.loop_lag,
+        "cpu_share": series.cpu_share,
         "ended_by": series.ended_by,
         "metrics": {name: asdict(metric) for name, metric in summary.metrics.items()},
         "usage": {

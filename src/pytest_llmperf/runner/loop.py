@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import process_time
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -66,6 +67,9 @@ class Sampling:
     """Whether no further round may begin."""
     dispatched: int = 0
     zero_ns: int = -1
+    spent_cpu: float = 0.0
+    """Seconds of processor time that the process took, all threads together, from the first round to the last."""
+    _cpu_began: float = 0.0
     schedule: Schedule = field(init=False)
     _scored: bool | None = None
     """Whether the body scores its rounds itself; None until one came to its end."""
@@ -166,6 +170,7 @@ class Sampling:
         if self.zero_ns >= 0:
             return
         self.zero_ns = self.clock.now_ns()
+        self._cpu_began = process_time()
         for budget in self.budgets:
             budget.start()
         self.recorder.gates.append(self._admit)
@@ -314,6 +319,7 @@ class Sampling:
                 )
             )
             self.measurements += measurements
+            self.spent_cpu = process_time() - self._cpu_began
             if self.stopping is not None and not opened.warmup and not interrupted:
                 self._watch(self.rounds[-1], tuple(measurements))
 
@@ -350,10 +356,15 @@ class Sampling:
             measurements=tuple(sorted(self.measurements, key=lambda m: (m.dispatched, m.round))),
             unattributed=len(self.recorder.take_unattributed()),
             loop_lag=loop_lag,
+            cpu_share=self._cpu_share(),
             ended_by=self.ended_by,
             stop="fixed" if self.stopping is None else "early",
             budget=self.plan.rounds,
         )
+
+    def _cpu_share(self) -> float | None:
+        taken = max((round_.ended for round_ in self.rounds if round_.ended is not None), default=0.0)
+        return self.spent_cpu / taken if taken and self.clock.name == "realtime" else None
 
     def series_by_arm(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> tuple[Series, ...]:
         """What was gathered so far, a series for each arm."""

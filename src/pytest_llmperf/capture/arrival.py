@@ -22,6 +22,8 @@ _WRAPPERS = ("_stream", "transport_stream")
 """Where httpcore's stream, and anyio's for TLS, keep the one they wrap."""
 _DEEPEST = 4
 _MOST_BOUNDS = 65_536
+_UNSEEN_NS = 1_000_000
+"""How far off times are for all that: the sending, from which they count, is not seen off the loop."""
 
 
 class _Note(NamedTuple):
@@ -217,7 +219,7 @@ class Lines:
     def lateness(self, at_ns: int) -> float | None:
         """By how many seconds at the most a chunk was stamped too late; None unless that was seen off the loop."""
         since_ns = self._since.get(at_ns)
-        return None if since_ns is None else (at_ns - since_ns) / 1e9
+        return None if since_ns is None else (at_ns - since_ns + _UNSEEN_NS) / 1e9
 
     def trim(self) -> None:
         """Keep memory bounded: of what is never asked for, the older half goes."""

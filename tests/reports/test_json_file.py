@@ -54,6 +54,7 @@ class TestDocument:
             "interrupted": False,
             "error": "",
             "notes": [],
+            "remarks": [],
         }
         assert arm.pop("metrics")["ttft"] == {
             "unit": "s",
@@ -63,6 +64,24 @@ class TestDocument:
             **dict.fromkeys(("mean", "min", "p50", "p90", "p95", "p99", "max"), 1.0),
         }
         assert arm.pop("series")["e2e"] == [11.0]
+        assert arm.pop("timeline") == {
+            "rounds": {
+                "number": [0],
+                "judged": [True],
+                "warmup": [False],
+                "started": [0.0],
+                "ended": [11.5],
+                "failure": [""],
+            },
+            "calls": {
+                "round": [0],
+                "judged": [True],
+                "dispatched": [0.0],
+                "finished": [11.0],
+                "throttled": [0],
+                "failure": [""],
+            },
+        }
         assert arm == {
             "name": "",
             "factors": {},
@@ -81,6 +100,8 @@ class TestDocument:
                 "cache_read_input_tokens": 0,
                 "cost_usd": 0.05,
             },
+            "unjudged": {},
+            "waterfall": None,
         }
         assert judged == {
             "claim": "p95 ttft <= 2340 ms",

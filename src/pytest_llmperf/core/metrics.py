@@ -2,7 +2,7 @@
 
 Every formula stands here once, in words and in code. The zero of a call's latencies is the last byte of its *first*
 attempt's request: latency is what the caller waits for, failed attempts and back-off inside. A metric that cannot be
-had is `Absent` with its reason. This module holds the one conversion from nanoseconds to seconds.
+had is `Absent` with its reason. Here and in `trace`, and nowhere else, nanoseconds become seconds.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pytest_llmperf.core import headroom
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import Provenance
-from pytest_llmperf.core.generation import Delta, Kind
+from pytest_llmperf.core.generation import Kind
 from pytest_llmperf.core.pricing import Absent, PriceBook
 from pytest_llmperf.core.series import Measurement
+from pytest_llmperf.core.trace import TOKEN_KINDS, last_content_ns, token_deltas, traced
 
 Reading = float | Absent
 
-TOKEN_KINDS = frozenset({Kind.TEXT, Kind.THINKING, Kind.TOOL, Kind.SIGNATURE})
-"""A signature stands for thinking that is not shown: the first sign of output, though no token is counted for it."""
 ANSWER_KINDS = frozenset({Kind.TEXT, Kind.TOOL})
 
 
@@ -232,7 +231,7 @@ def measure(
     if isinstance(gaps, Absent):
         readings["event_gap"] = gaps
     last = call.last
-    finished_ns = last.exchange.ended_ns if call.failure else _last_content_ns(last)
+    finished_ns = last.exchange.ended_ns if call.failure else last_content_ns(last)
     return Measurement(
         round=round_number,
         dispatched=_seconds(call.dispatched_ns - zero_ns),
@@ -250,6 +249,7 @@ def measure(
         stop_reason=last.generation.stop_reason or "",
         usage=last.generation.usage,
         late=_late(call, lateness),
+        trace=traced(call, clock),
     )
 
 
@@ -312,10 +312,6 @@ def _seconds(nanoseconds: int) -> float:
     return nanoseconds / 1e9
 
 
-def _token_deltas(attempt: Attempt) -> list[Delta]:
-    return [delta for delta in attempt.generation.deltas if delta.kind in TOKEN_KINDS]
-
-
 def _no_times(call: Call) -> Absent | None:
     """Why no time inside the answer means anything."""
     if not call.streamed:
@@ -336,21 +332,10 @@ def _first_delta(call: Call, kinds: frozenset[Kind]) -> int | Absent:
     return Absent("the answer held no content" if kinds is TOKEN_KINDS else "the answer held no text and no tool call")
 
 
-def _last_content_ns(attempt: Attempt) -> int | None:
-    """Arrival of the last content: of a stream its last delta (or its end, when it has none), else of the body."""
-    deltas = _token_deltas(attempt)
-    if deltas:
-        return deltas[-1].at_ns
-    if attempt.generation.streamed:
-        return attempt.generation.stopped_ns
-    chunks = attempt.exchange.chunks
-    return chunks[-1].at_ns if chunks else attempt.exchange.ended_ns
-
-
 def _ended(call: Call) -> int | Absent:
     if call.abandoned:
         return Absent("the application stopped reading before the end")
-    content = _last_content_ns(call.last)
+    content = last_content_ns(call.last)
     return Absent("the answer has no end") if content is None else content
 
 
@@ -386,7 +371,7 @@ def _tpot(call: Call) -> Reading:
     tokens = _shown_tokens(call.last)
     if isinstance(tokens, Absent):
         return tokens
-    deltas = [delta for delta in _token_deltas(call.last) if delta.kind is not Kind.SIGNATURE]
+    deltas = [delta for delta in token_deltas(call.last) if delta.kind is not Kind.SIGNATURE]
     if len(deltas) < 2 or tokens < 2:
         return Absent("fewer than two deltas or tokens: there is no time between them")
     span = deltas[-1].at_ns - deltas[0].at_ns
@@ -431,7 +416,7 @@ def _event_gaps(call: Call) -> tuple[float, ...] | Absent:
         return Absent(_UNTIMED)
     if (reason := _no_times(call)) is not None:
         return (math.inf,) if call.failure and call.streamed else reason
-    times = [delta.at_ns for delta in _token_deltas(call.last)]
+    times = [delta.at_ns for delta in token_deltas(call.last)]
     gaps = tuple(_seconds(later - sooner) for sooner, later in itertools.pairwise(times))
     return (*gaps, math.inf) if call.failure else gaps
 

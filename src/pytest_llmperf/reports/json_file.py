@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.plain import number_to_plain, to_plain
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import summarised
 from pytest_llmperf.core.verdict import Verdict
+from pytest_llmperf.reports import formatting
+from pytest_llmperf.reports.output import put
 from pytest_llmperf.reports.report import Report, TestResult
+from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall
 
 SCHEMA = 1
 _SIGNIFICANT_DIGITS = 9
@@ -52,30 +53,12 @@ def write(report: Report, path: Path) -> None:
     Raises:
         UsageError: the file cannot be written there.
     """
-    text = _laid_out(document(report), "") + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _put(text.encode("utf-8", "backslashreplace"), path)  # a lone surrogate becomes the escape that JSON has for it
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(
-            f"the JSON report could not be written to {path}: {reason}; "
-            "give --llmperf-json the path of a file in a folder that can be written to"
-        ) from error
+    put(text(report), path, option="--llmperf-json", what="JSON report")
 
 
-def _put(content: bytes, path: Path) -> None:
-    """Through a file beside it, so that a reader never sees half; a pipe or device is written as it is."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    target = path.resolve()  # a link stays one
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def text(report: Report) -> str:
+    """The document as it stands in the file."""
+    return _laid_out(document(report), "") + "\n"
 
 
 def _test(result: TestResult) -> dict[str, Any]:
@@ -88,6 +71,7 @@ def _test(result: TestResult) -> dict[str, Any]:
         "interrupted": result.interrupted,
         "error": result.error,
         "notes": list(result.notes),
+        "remarks": [*formatting.circumstances(result), *formatting.error_bars(result)],
         "arms": [_arm(series) for series in result.series],
         "verdicts": [_verdict(verdict) for verdict in result.verdicts],
     }
@@ -120,6 +104,9 @@ def _arm(series: Series) -> dict[str, Any]:
             "cost_usd": summary.cost,
         },
         "series": summary.values,
+        "unjudged": unjudged(series),
+        "timeline": timeline(series),
+        "waterfall": waterfall(series),
     }
 
 

@@ -78,6 +78,10 @@ def _unusable_settings(run: Run) -> list[str]:
         _ = run.prices
         if run.settings.backend == "simulate":
             _ = run.profile
+        if run.settings.html is not None:
+            from pytest_llmperf.reports.html_file import require
+
+            require()
     except LLMPerfError as error:
         return [str(error)]
     return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,23 +72,53 @@ def print_summary(run: Run, terminal: Any) -> None:
     terminal.write(text.rstrip("\n") + "\n")
     for trouble in run.troubles:
         terminal.write(f"llmperf: {trouble}\n", red=True)
+    print_annotations(run, terminal)
 
 
 def write_files(run: Run, session: pytest.Session) -> None:
     """Write what the options ask for. A file that cannot be written fails the run, and loses nothing else of it."""
     if is_worker(run.config):
         return
-    from pytest_llmperf.reports import json_file
+    from pytest_llmperf.reports import files, json_file
 
-    report = run.report()
-    if run.settings.json is not None:
+    settings, summary = run.settings, os.environ.get("GITHUB_STEP_SUMMARY")
+    asked = {name: getattr(settings, name) for name in files.FORMATS if getattr(settings, name) is not None}
+    document = json_file.document(run.report()) if asked or summary else {}
+    for name, path in asked.items():
         try:
-            json_file.write(report, run.config.invocation_params.dir / run.settings.json)
+            files.write(name, document, run.config.invocation_params.dir / path, option=f"--llmperf-{name}")
         except LLMPerfError as error:
             run.troubles.append(str(error))
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-    if run.settings.junit == "suite":
+    if summary:
+        try:
+            files.append_summary(document, Path(summary))
+        except LLMPerfError as error:  # nobody asked for it by an option
+            run.troubles.append(str(error))
+    if settings.junit == "suite":
         _write_suite_properties(run)
+
+
+def print_annotations(run: Run, terminal: Any) -> None:
+    """On GitHub, what did not pass, for the lines of the tests; unless another plugin already does so."""
+    annotated = run.config.pluginmanager.has_plugin("pytest_github_actions_annotate_failures")
+    if os.environ.get("GITHUB_ACTIONS") != "true" or annotated:
+        return
+    from pytest_llmperf.reports import annotations, json_file
+
+    policy = run.settings.inconclusive
+    inconclusive = {"fail": "error", "warn": "warning"}.get(policy, "")
+    for line in annotations.commands(
+        json_file.document(run.report()), folder=_folder(run.config.rootpath), inconclusive=inconclusive
+    ):
+        terminal.write_line(line)
+
+
+def _folder(root: Path) -> str:
+    """Pytest's root directory, as seen from that of the repository."""
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE", root))
+    inside = root.is_relative_to(workspace) and root != workspace
+    return f"{root.relative_to(workspace).as_posix()}/" if inside else ""
 
 
 def _write_suite_properties(run: Run) -> None:

@@ -102,6 +102,9 @@ OPTIONS = (
     ),
     Option("inconclusive", str, "warn", "how an inconclusive test ends", ("warn", "fail", "pass")),
     Option("json", Path, None, "write a JSON report (schema 1)", metavar="PATH"),
+    Option("markdown", Path, None, "write a Markdown report", metavar="PATH"),
+    Option("html", Path, None, "write an HTML report: one file that opens offline", metavar="PATH"),
+    Option("csv", Path, None, "write the series as CSV, a line for each call", metavar="PATH"),
     Option("junit", str, "testcase", "where --junitxml carries the properties", ("testcase", "suite", "off")),
     Option("off", _truth, default=False, help="run marked tests once, plainly", flag=True),
 )
@@ -133,6 +136,9 @@ class Settings:
     multiplicity: str
     inconclusive: str
     json: Path | None
+    markdown: Path | None
+    html: Path | None
+    csv: Path | None
     junit: str
     off: bool
     prices: tuple[str, ...] = ()

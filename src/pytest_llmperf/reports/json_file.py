@@ -53,12 +53,12 @@ def write(report: Report, path: Path) -> None:
     Raises:
         UsageError: the file cannot be written there.
     """
-    put(text(report), path, option="--llmperf-json", what="JSON report")
+    put(text(document(report)), path, option="--llmperf-json", what="JSON report")
 
 
-def text(report: Report) -> str:
-    """The document as it stands in the file."""
-    return _laid_out(document(report), "") + "\n"
+def text(found: dict[str, Any]) -> str:
+    """A document as it stands in its file."""
+    return _laid_out(found, "") + "\n"
 
 
 def _test(result: TestResult) -> dict[str, Any]:

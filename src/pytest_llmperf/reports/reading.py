@@ -1,4 +1,4 @@
-"""Reads a JSON report back, for the commands that go on from one.
+"""Reads a JSON report back, for the commands and the renderers that go on from one.
 
 What another version added is left alone; what a newer schema changed is not guessed.
 """
@@ -6,10 +6,13 @@ What another version added is left alone; what a newer schema changed is not gue
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.reports.json_file import SCHEMA
 
 
@@ -37,3 +40,15 @@ def read(path: Path) -> dict[str, Any]:
 def number(value: float | str | None) -> float | None:
     """A figure of a report; infinities stand there as texts."""
     return None if value is None else float(value)
+
+
+def verdict(found: Mapping[str, Any]) -> Verdict:
+    """The answer to a claim as it was before it was written; what an older version did not write is as if not said."""
+    known = {field.name: found[field.name] for field in fields(Verdict) if field.name in found}
+    evidence = found.get("evidence")
+    return Verdict(
+        **known
+        | {name: number(found[name]) for name in ("bound", "estimate", "low", "high")}
+        | {"outcome": Outcome(found["outcome"])}
+        | {"evidence": None if evidence is None else (number(evidence["to_pass"]), number(evidence["to_fail"]))}
+    )

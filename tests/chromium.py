@@ -63,14 +63,17 @@ class Chromium:
             raise RuntimeError(f"{method}: {message['error']}")
         return message["result"]
 
-    def open(self, path: Path, *, width: int = 1200, height: int = 900, scheme: str = "light", fragment: str = "") -> None:
+    def open(
+        self, path: Path, *, width: int = 1200, height: int = 900, scheme: str = "light", fragment: str = ""
+    ) -> None:
         """Load a file, as a window of that size on a system of that colour scheme."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.send("Page.navigate", url="about:blank")  # a fragment alone would not load it anew
+        self.until("location.protocol === 'about:'")
         self.events.clear()
         self.send("Page.navigate", url=path.as_uri() + fragment)
-        self.until("document.readyState === 'complete'")
+        self.until("location.protocol === 'file:' && document.readyState === 'complete'")
 
     def js(self, expression: str) -> object:
         """The value of an expression on the page."""
@@ -130,7 +133,12 @@ class Chromium:
 
 def _command(profile: Path) -> list[str]:
     quiet = ("--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--mute-audio")
-    offline = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-default-browser-check")
+    offline = (
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-default-browser-check",
+    )
     return [
         FOUND or "chromium",
         "--headless",

@@ -26,9 +26,7 @@ def commands(document: Document, *, folder: str = "", inconclusive: str = "warni
         for test in section.tests
         if levels.get(test["outcome"])
     ]
-    return [
-        line for level in ("error", "warning") for line in [text for own, text in found if own == level][:_SHOWN]
-    ]
+    return [line for level in ("error", "warning") for line in [text for own, text in found if own == level][:_SHOWN]]
 
 
 def _command(level: str, test: Document, rows: tuple[Row, ...], folder: str) -> str:

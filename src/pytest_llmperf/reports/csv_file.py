@@ -16,14 +16,14 @@ from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.reports.rows import Document
 
-PLACE = ("test", "arm", "round", "call", "warmup", "judged", "source", "clock", "failure")
+PLACE = ("test", "arm", "round", "call_number", "warmup", "judged", "source", "clock", "failure")
 """The columns that say which call it is; a call's number counts from 0 within its test and arm."""
 TIMES = ("dispatched", "finished", "throttled")
 OF_CALLS = tuple(name for name, row in METRICS.items() if row.per == "call")
 
 
 def render(document: Document) -> str:
-    """All calls of all tests as CSV, with a line of column names first and `\\n` at the end of each line.
+    """All calls of all tests as CSV, with a line of column names first.
 
     Raises:
         UsageError: the report was written by a version that did not list its calls.
@@ -55,7 +55,7 @@ def _lines(test: Document, arm: Document) -> Iterator[dict[str, Any]]:
     for index, values in enumerate(_values(arm)):
         own = {name: column[index] for name, column in calls.items()}
         first = of_round.pop(own["round"], {})
-        yield _filled({**place, "call": index, "warmup": warmups.get(own["round"]), **own, **values, **first})
+        yield _filled({**place, "call_number": index, "warmup": warmups.get(own["round"]), **own, **values, **first})
     for index, number in enumerate(rounds["number"]):
         if number in of_round:
             own = {"round": number} | {name: rounds[name][index] for name in ("warmup", "judged", "failure")}

@@ -21,7 +21,8 @@ from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import rows
-from pytest_llmperf.reports.figures import Figure, figures
+from pytest_llmperf.reports.figures import figures
+from pytest_llmperf.reports.plot import Figure
 from pytest_llmperf.reports.rows import HEADLINE, OUTCOMES, Document, Row, Section, headline, quantity
 
 if TYPE_CHECKING:
@@ -98,21 +99,25 @@ def render(document: Document) -> str:
     parts = _parts(document)
     drawn = any(card.figures for part in parts for card in part.cards)
     scripts = {"library": _library() if drawn else "", "own": _text("page.js")}
-    return _environment().get_template("page.html").render(
-        document=document,
-        parts=parts,
-        outcomes=_outcomes(document),
-        gravest=rows.gravest(document),
-        counted=rows.counted(document),
-        notes=rows.notes(document),
-        headings=[f"{name} {statistic}" if statistic != "mean" else name for name, statistic in HEADLINE],
-        headline=headline,
-        statistics=STATISTICS,
-        metrics=METRICS,
-        quantity=quantity,
-        style=_text("page.css"),
-        scripts=scripts,
-        policy=_policy(scripts),
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            document=document,
+            parts=parts,
+            outcomes=_outcomes(document),
+            gravest=rows.gravest(document),
+            counted=rows.counted(document),
+            notes=rows.notes(document),
+            headings=[f"{name} {statistic}" if statistic != "mean" else name for name, statistic in HEADLINE],
+            headline=headline,
+            statistics=STATISTICS,
+            metrics=METRICS,
+            quantity=quantity,
+            style=_text("page.css"),
+            scripts=scripts,
+            policy=_policy(scripts),
+        )
     )
 
 

@@ -87,7 +87,7 @@ def _fitting(lines: Sequence[tuple[int, str]], room: int | None) -> tuple[list[t
     """The first of these lines, as many as there is room for, and the room that is left."""
     if room is None:
         return list(lines), None
-    kept = []
+    kept: list[tuple[int, str]] = []
     for line in lines:
         room -= _bytes([line[1]])
         if room < 0:
@@ -119,7 +119,15 @@ def _opening(section: Section) -> list[str]:
 def _claim(row: Row, *, with_arm: bool) -> str:
     arm = [words(row.arm)] if with_arm else []
     return _line(
-        [_WORDS[row.outcome], code(row.nodeid), words(row.claim), *arm, words(row.measured), str(row.n), words(row.ground)]
+        [
+            _WORDS[row.outcome],
+            code(row.nodeid),
+            words(row.claim),
+            *arm,
+            words(row.measured),
+            str(row.n),
+            words(row.ground),
+        ]
     )
 
 

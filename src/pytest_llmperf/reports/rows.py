@@ -7,7 +7,7 @@ compares none: the order is that of the outcomes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,9 +95,7 @@ def origin(document: Document) -> str:
     profile = [f"profile {where['profile']}"] if where["profile"] else []
     seed = [] if where["seed"] is None else [f"seed {where['seed']}"]
     made = f"{document['plugin']['name']} {document['plugin']['version']}"
-    return ", ".join(
-        [made, document["started"], f"Python {where['python']}", where["platform"], *profile, *seed]
-    )
+    return ", ".join([made, document["started"], f"Python {where['python']}", where["platform"], *profile, *seed])
 
 
 def headline(arm: Document) -> list[str]:
@@ -137,16 +135,15 @@ def _row(test: Document, answer: Verdict) -> Row:
         measured=formatting.measured(answer),
         n=answer.n,
         ground=answer.reason + (f"; next: {answer.remedy}" if answer.remedy else ""),
-        arm=answer.arm,
+        arm="" if getattr(answer, "to", "") else answer.arm,  # a comparison of arms names both
         verdict=answer,
     )
 
 
 def _without_claim(test: Document) -> list[Row]:
-    ground = test["error"].partition("\n")[0]
-    arms: Iterable[tuple[str, int]] = [(arm["name"], arm["calls"]) for arm in test["arms"]]
-    rows = [Row(test["nodeid"], test["outcome"], "no claim", "", calls, ground, name) for name, calls in arms]
-    return rows or [Row(test["nodeid"], test["outcome"], "nothing measured", "", 0, ground)]
+    calls = sum(arm["calls"] for arm in test["arms"])
+    claim = "no claim" if test["arms"] else "nothing measured"
+    return [Row(test["nodeid"], test["outcome"], claim, "", calls, test["error"].partition("\n")[0])]
 
 
 def _gravity(row: Row) -> int:

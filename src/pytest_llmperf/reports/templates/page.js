@@ -21,9 +21,9 @@
   const plots = new Map();
   const touch = matchMedia("(pointer: coarse)").matches;
   function draw(plot) {
-    const { data, layout } = resolved(plots.get(plot));
+    const { data, layout } = resolved(JSON.parse(plots.get(plot)));
     if (touch) layout.dragmode = false;
-    Plotly.react(plot, data, layout, { responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover" });
+    Plotly.react(plot, data, layout, { responsive: true, displayModeBar: false });
     plot.dataset.drawn = "yes";
   }
   const watcher = new IntersectionObserver(
@@ -38,7 +38,7 @@
   );
   for (const plot of every(".plot")) {
     const told = plot.querySelector("script");
-    plots.set(plot, JSON.parse(told.textContent));
+    plots.set(plot, told.textContent);
     told.remove();
     watcher.observe(plot);
   }

@@ -11,10 +11,19 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_EXEC = """
+import fcntl, os, sys
+commands, answers = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])  # clear of 3 and 4
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Puts the ends of two pipes where Chromium looks for them, and becomes it."""
 _PATIENCE = 60.0
 """Seconds until an answer that does not come is given up."""
 
@@ -23,21 +32,20 @@ class Chromium:
     """One browser with one page."""
 
     def __init__(self, profile: Path) -> None:
-        self._input, self._write = os.pipe()
-        self._read, self._output = os.pipe()
+        (commands, self._write), (self._read, answers) = os.pipe(), os.pipe()
         self._waiting = b""
         self._number = 0
         self._session: str | None = None
         self.events: list[dict] = []
         """What the page told by itself, in order: requests, console messages, exceptions."""
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{self._input} 4>&{self._output}', "sh", *_command(profile)],
-            pass_fds=(self._input, self._output),
+            [sys.executable, "-c", _EXEC, str(commands), str(answers), *_command(profile)],
+            pass_fds=(commands, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(self._input)
-        os.close(self._output)
+        os.close(commands)
+        os.close(answers)
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):

@@ -147,7 +147,7 @@ def waterfall(test: Document) -> Figure | None:
     ticks = [(moment, own[-1].attempt) for call, own in chosen for moment in call["deltas"]]
     labels = [escape(label) for label in dict.fromkeys(bar.attempt for bar in found)]
     stages = [[bar for bar in found if bar.stage == stage] for stage in dict.fromkeys(bar.stage for bar in found)]
-    flat = plot.layout(drawn.title, "", height=100 + 56 * len(labels), entries=len(stages))
+    flat = plot.layout(drawn.title, "", height=100 + 56 * len(labels), entries=2 * len(stages))
     flat["xaxis"] |= {"range": drawn.range(room=0.02, zero=True)}
     flat["yaxis"] |= {
         "autorange": "reversed",
@@ -168,7 +168,7 @@ def waterfall(test: Document) -> Figure | None:
 
 def _above(label: str) -> dict[str, Any]:
     """The words of a bar, over it, where the narrowest page has room for them."""
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": label, "yanchor": "bottom", "yshift": 13}
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": label, "yanchor": "bottom", "yshift": 11}
     return {"text": label, "showarrow": False, "font": {"size": 12}} | place
 
 

@@ -102,7 +102,7 @@ class TestDistribution:
         endless = verdict("failed", estimate=math.inf, low=math.inf, high=math.inf)
         (figure, _) = drawn(series(calls(10)), verdicts=[endless])
         assert len(figure.data) == 1
-        contrast = verdict(arm="warm / cold", bound=0.9, unit="", estimate=0.8)
+        contrast = verdict(arm="warm", to="cold", bound=0.9, unit="", estimate=0.8)
         (figure, _) = drawn(series(calls(5), arm="warm"), series(calls(5), arm="cold"), verdicts=[contrast])
         assert (len(figure.data), figure.layout["shapes"]) == (2, [])
 

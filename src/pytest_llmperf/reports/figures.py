@@ -106,7 +106,7 @@ def _estimate(
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": escape(f"{answer.statistic}{f' [{answer.arm}]' if answer.arm else ''}: {formatting.measured(answer)}"),
+        "name": escape(f"{answer.statistic}{formatting.of_arm(answer)}: {formatting.measured(answer)}"),
         "x": [drawn(estimate)],
         "y": [plot.short(100 * bisect_right(values, estimate * (1 + 1e-8)) / len(values))],
         "error_x": {
@@ -133,7 +133,7 @@ def _described(arm: Document, name: str) -> str:
 
 
 def _claimed(answer: Verdict) -> str:
-    return f"{answer.claim}{f' [{answer.arm}]' if answer.arm else ''}: {formatting.measured(answer)}, {answer.outcome}."
+    return f"{answer.claim}{formatting.of_arm(answer)}: {formatting.measured(answer)}, {answer.outcome}."
 
 
 def waterfall(test: Document) -> Figure | None:

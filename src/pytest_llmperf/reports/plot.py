@@ -123,7 +123,7 @@ def axis(title: str) -> dict[str, Any]:
 def about(test: Document, answers: Sequence[Verdict], name: str) -> list[Verdict]:
     """The claims whose limit is a value of this metric; that of a comparison of arms is a ratio or a distance."""
     arms = {arm["name"] for arm in test["arms"]}
-    return [one for one in answers if one.metric == name and one.arm in arms and not getattr(one, "to", "")]
+    return [one for one in answers if one.metric == name and one.arm in arms and not one.to]
 
 
 def unit_of(test: Document, name: str) -> str:

@@ -135,7 +135,7 @@ def _row(test: Document, answer: Verdict) -> Row:
         measured=formatting.measured(answer),
         n=answer.n,
         ground=answer.reason + (f"; next: {answer.remedy}" if answer.remedy else ""),
-        arm="" if getattr(answer, "to", "") else answer.arm,  # a comparison of arms names both
+        arm="" if answer.to else answer.arm,  # a comparison of arms names both
         verdict=answer,
     )
 

@@ -11,7 +11,8 @@ from pytest_llmperf.reports import json_file
 def written(tmp_path):
     """The path of a JSON report."""
     path = tmp_path / "run.json"
-    json_file.write(report(result(verdicts=[verdict("failed")], series_=[series(calls(3))])), path)
+    made = report(result(verdicts=[verdict("failed")], series_=[series(calls(3))]))
+    path.write_text(json_file.text(json_file.document(made)), encoding="utf-8")
     return path
 
 

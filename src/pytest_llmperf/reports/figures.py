@@ -26,6 +26,8 @@ _USUAL = ("ttft", "e2e", "scenario")
 _MOST_METRICS = 4
 _MOST_STEPS = 400
 """Points of one curve."""
+_BAR = 0.46
+"""Height of a bar, as a share of its line."""
 
 
 def figures(test: Document) -> list[Figure]:
@@ -155,7 +157,7 @@ def waterfall(test: Document) -> Figure | None:
         "categoryarray": labels,
         "showticklabels": False,
     }
-    flat["annotations"] = [_above(label) for label in labels]
+    flat["annotations"] = [_above(place, label) for place, label in enumerate(labels)]
     told = "; ".join(f"{bar.attempt}, {bar.stage} {wording.quantity(bar.seconds, 's')}" for bar in found)
     return Figure(
         title="The slowest judged call" + (" of each arm" if len(test["arms"]) > 1 else ""),
@@ -166,10 +168,10 @@ def waterfall(test: Document) -> Figure | None:
     )
 
 
-def _above(label: str) -> dict[str, Any]:
-    """The words of a bar, over it, where the narrowest page has room for them."""
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": label, "yanchor": "bottom", "yshift": 11}
-    return {"text": label, "showarrow": False, "font": {"size": 12}} | place
+def _above(place: int, label: str) -> dict[str, Any]:
+    """The words of a bar, over it, where the narrowest page has room for them; bars count from 0, downwards."""
+    at = {"x": 0, "xref": "paper", "xanchor": "left", "y": place - _BAR / 2 - 0.02, "yanchor": "bottom"}
+    return {"text": label, "showarrow": False, "font": {"size": 12}} | at
 
 
 def _stage(own: Sequence[Bar], drawn: Scale) -> dict[str, Any]:
@@ -184,7 +186,7 @@ def _stage(own: Sequence[Bar], drawn: Scale) -> dict[str, Any]:
         "textposition": "none",
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {"color": f"var(--stage-{own[0].color})"},
-        "width": 0.46,
+        "width": _BAR,
     }
 
 

@@ -19,7 +19,6 @@ from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import summarised
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import formatting
-from pytest_llmperf.reports.output import put
 from pytest_llmperf.reports.report import Report, TestResult
 from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall
 
@@ -45,15 +44,6 @@ def document(report: Report) -> dict[str, Any]:
     }
     tidied: dict[str, Any] = _tidied(whole)
     return tidied
-
-
-def write(report: Report, path: Path) -> None:
-    """Write the report whole or not at all; folders on the way are made.
-
-    Raises:
-        UsageError: the file cannot be written there.
-    """
-    put(text(document(report)), path, option="--llmperf-json", what="JSON report")
 
 
 def text(found: dict[str, Any]) -> str:

@@ -53,3 +53,10 @@ def test_the_instant_clock_knows_one_attempt_only():
     retried = call(attempt(status=529), attempt(sent=2000))
     assert traced(retried, "instant") == ()
     assert len(traced(call(), "instant")) == 1
+
+
+def test_times_that_mean_nothing_are_left_out():
+    """All of an untimed cassette's, and those inside an answer that another tool read first."""
+    assert traced(call(provenance="untimed"), "virtual") == ()
+    (times,) = traced(call(provenance="buffered", head=5), "realtime")
+    assert (times.headers, times.first, times.last, times.ended) == (0.005, None, None, 0.2)

@@ -6,6 +6,7 @@ Knows no formula. Moments are nanoseconds of the call's clock, a trace is in sec
 from __future__ import annotations
 
 from pytest_llmperf.core.call import Attempt, Call
+from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.generation import Delta, Kind
 from pytest_llmperf.core.series import AttemptTimes
 
@@ -30,15 +31,21 @@ def last_content_ns(attempt: Attempt) -> int | None:
 
 
 def traced(call: Call, clock: str) -> tuple[AttemptTimes, ...]:
-    """The attempts on one time line, of which the instant clock knows none: there each attempt has its own."""
-    if clock == "instant" and len(call.attempts) > 1:
+    """The attempts on one time line; none where nothing is known of it.
+
+    On the instant clock each attempt has a time line of its own, and an untimed cassette has none.
+    """
+    untimed = any(attempt.exchange.provenance is Provenance.UNTIMED for attempt in call.attempts)
+    if untimed or (clock == "instant" and len(call.attempts) > 1):
         return ()
     zero_ns = call.first.exchange.started_ns
     return tuple(_times(attempt, zero_ns) for attempt in call.attempts)
 
 
 def _times(attempt: Attempt, zero_ns: int) -> AttemptTimes:
-    exchange, deltas = attempt.exchange, token_deltas(attempt)
+    exchange = attempt.exchange
+    # Where another tool read the answer first, its parts came when that tool was done.
+    deltas = [] if exchange.provenance is Provenance.BUFFERED else token_deltas(attempt)
     return AttemptTimes(
         started=(exchange.started_ns - zero_ns) / 1e9,
         queue=_seconds(exchange.connection.wait_ns),

@@ -8,13 +8,11 @@ compared line by line. Additions keep the number of the schema; a changed meanin
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_llmperf.core.plain import number_to_plain, to_plain
+from pytest_llmperf.core.plain import laid_out, tidied, to_plain
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import summarised
 from pytest_llmperf.core.verdict import Verdict
@@ -23,8 +21,6 @@ from pytest_llmperf.reports.report import Report, TestResult
 from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall
 
 SCHEMA = 1
-_SIGNIFICANT_DIGITS = 9
-"""A nanosecond in a second; more would only show how a float is stored."""
 
 
 def schema() -> dict[str, Any]:
@@ -42,13 +38,13 @@ def document(report: Report) -> dict[str, Any]:
         "environment": to_plain(report.environment),
         "tests": [_test(result) for result in sorted(report.tests, key=lambda result: result.nodeid)],
     }
-    tidied: dict[str, Any] = _tidied(whole)
-    return tidied
+    found: dict[str, Any] = tidied(whole)
+    return found
 
 
 def text(found: dict[str, Any]) -> str:
     """A document as it stands in its file."""
-    return _laid_out(found, "") + "\n"
+    return laid_out(found) + "\n"
 
 
 def _test(result: TestResult) -> dict[str, Any]:
@@ -127,30 +123,3 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         if verdict.evidence is None
         else dict(zip(("to_pass", "to_fail"), verdict.evidence, strict=True)),
     }
-
-
-def _tidied(value: Any) -> Any:
-    """The same with every float rounded to what is meant, and what JSON has no number for as text or null."""
-    if isinstance(value, dict):
-        return {key: _tidied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_tidied(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else number_to_plain(float(f"{value:.{_SIGNIFICANT_DIGITS}g}"))
-    return value
-
-
-def _laid_out(value: Any, indent: str) -> str:
-    """JSON with a key or an object on each line, and lists of plain values on one: a thousand calls stay readable."""
-    deeper = indent + "  "
-    if isinstance(value, dict) and value:
-        items = [f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(item, deeper)}" for key, item in value.items()]
-        return _between("{", items, "}", indent)
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return _between("[", [_laid_out(item, deeper) for item in value], "]", indent)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _between(opening: str, items: Sequence[str], closing: str, indent: str) -> str:
-    lines = f",\n{indent}  ".join(items)
-    return f"{opening}\n{indent}  {lines}\n{indent}{closing}"

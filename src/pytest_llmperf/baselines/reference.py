@@ -8,10 +8,11 @@ set: sessions before it stay in the history, and no run is held against them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_llmperf.baselines.document import Session, Subject
+from pytest_llmperf.core.claims import Regression
 from pytest_llmperf.core.conditions import Conditions, conditions_of
 from pytest_llmperf.core.series import Series
 
@@ -48,24 +49,36 @@ def reference(series: Sequence[Series]) -> Reference:
     return Reference(latest, () if anchor in (latest, latest[-1:]) else anchor)
 
 
-def comparable(series: Sequence[Series], conditions: Conditions) -> tuple[Series, ...]:
-    """Those that were sampled under the same conditions."""
-    return tuple(one for one in series if not conditions_of(one).differing(conditions))
+def claims_against(
+    regression: Regression, sessions: Sequence[Series]
+) -> tuple[tuple[Regression, tuple[Series, ...]], ...]:
+    """What is claimed of a run against the latest sessions, and against the anchor where that is another."""
+    found = reference(sessions)
+    of_anchor = replace(regression, baseline=f"{regression.baseline}, its anchor")
+    return ((regression, found.latest), *([(of_anchor, found.anchor)] if found.anchor else []))
 
 
-def refusal(series: Sequence[Series], conditions: Conditions, names: tuple[str, str]) -> str:
+def comparable(series: Sequence[Series], conditions: Conditions, across: Collection[str] = ()) -> tuple[Series, ...]:
+    """Those that were sampled under the same conditions, but for what is named in *across*."""
+    return tuple(one for one in series if not conditions_of(one).differing(conditions, across))
+
+
+def refusal(
+    series: Sequence[Series], conditions: Conditions, names: tuple[str, str], across: Collection[str] = ()
+) -> str:
     """Why a run cannot be compared with any of these sessions of its test; empty where it can, or where there is none.
 
     Args:
         series: what is known of the test, the latest last.
         conditions: those of the run.
         names: what the run and the baseline are called.
+        across: conditions that may differ.
     """
-    if not series or comparable(series, conditions):
+    if not series or comparable(series, conditions, across):
         return ""
     stored = conditions_of(series[-1])
     told = [
         f"{field} is {getattr(conditions, field)} in {names[0]} and {getattr(stored, field)} in {names[1]}"
-        for field in conditions.differing(stored)
+        for field in conditions.differing(stored, across)
     ]
     return f"{'; '.join(told)}: unlike numbers are not compared"

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pytest_llmperf.core.conditions import conditions_of
 from pytest_llmperf.core.plain import laid_out, tidied, to_plain
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import summarised
@@ -54,6 +55,7 @@ def _test(result: TestResult) -> dict[str, Any]:
         "source": str(result.source),
         "clock": result.clock,
         "location": None if result.location is None else {"file": result.location[0], "line": result.location[1]},
+        "parameters": None if result.parameters is None else list(result.parameters),
         "interrupted": result.interrupted,
         "error": result.error,
         "notes": list(result.notes),
@@ -65,7 +67,8 @@ def _test(result: TestResult) -> dict[str, Any]:
 
 def _arm(series: Series) -> dict[str, Any]:
     summary = summarised(series)
-    usage = summary.usage
+    usage, conditions = summary.usage, conditions_of(series)
+    places = {round_.number: place for place, round_ in enumerate(series.judged_rounds)}
     return {
         "name": series.arm,
         "factors": series.factors,
@@ -74,7 +77,11 @@ def _arm(series: Series) -> dict[str, Any]:
             "warmup": summary.warmup_rounds,
             "failed": summary.failed_rounds,
         },
+        "model": conditions.model,
+        "endpoint": conditions.endpoint,
+        "streaming": conditions.streaming,
         "calls": summary.calls,
+        "call_rounds": [places[call.round] for call in series.judged],
         "attempts": summary.attempts,
         "failures": summary.failures,
         "unattributed": series.unattributed,

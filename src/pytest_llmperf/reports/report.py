@@ -34,6 +34,8 @@ class TestResult:
     """Sampling was cut short from outside: the series are partial."""
     location: tuple[str, int] | None = None
     """File, relative to the root directory, and line (from 1) of the test."""
+    parameters: tuple[str, ...] | None = None
+    """Its parameters as `name=id`, in alphabetical order; None where they are known by the node id only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,8 @@ class Regression:
     """How many claims share the probability of a wrong fail, as of an `Objective`."""
     attempt: int = 0
     """Which try this is, as of an `Objective`."""
+    arm: str | None = None
+    """The arm it is about."""
 
     @property
     def levels(self) -> Levels:

@@ -27,6 +27,7 @@ from pytest_llmperf.core.finding import Finding, nothing, shown
 from pytest_llmperf.core.observations import Observations, recorded_unit
 from pytest_llmperf.core.pair import Errors, Pair, centre, observed, paired, require_alike, shared_metric, tested
 from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.together import Judgement, left_of
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.core.walk import Look, Walk, comparison_looks, joined, walked
 from pytest_llmperf.core.watch import FAIL_FLOOR
@@ -75,6 +76,13 @@ def judge_regression(candidate: Series, sessions: Sequence[Series], regression: 
         mark=claim.mark,
         arm=candidate.arm,
         stops=finding.stops,
+    )
+
+
+def regression_judgement(candidate: Series, sessions: Sequence[Series], regression: Regression) -> Judgement:
+    """How it is decided among other claims."""
+    return lambda left: judge_regression(
+        candidate, sessions, replace(regression, family=left_of(regression.family, left))
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from pytest_llmperf.plugin.fixtures import CurrentArm, LLMPerf, arm, llmperf
 from pytest_llmperf.plugin.options import add_options, read_settings
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_worker
-from pytest_llmperf.plugin.stash import RESULT, RUN, SCENARIO, SETTINGS
+from pytest_llmperf.plugin.stash import COLLECTED, RESULT, RUN, SCENARIO, SETTINGS
 
 __all__ = ["CurrentArm", "LLMPerf", "LLMPerfWarning", "arm", "llmperf"]
 
@@ -22,6 +22,8 @@ REPORT_KEY = "llmperf"
 """Attribute of a test report under which a result travels, as plain types."""
 ERRORS_KEY = "llmperf_errors"
 """Where an xdist worker tells its controller what is wrong with the marks."""
+STALE_KEY = "llmperf_stale"
+"""Where it tells which tests a baseline knows that there are no more."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +49,13 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     adopt(collector, name, obj, short_marks=collector.config.stash[SETTINGS].short_marks)
 
 
+@pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
+def pytest_collection_modifyitems_before_others(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember which tests there are, chosen or not, where a baseline may know others."""
+    if config.stash[SETTINGS].compare:
+        config.stash[COLLECTED] = list(items)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Turn the marks of every selected test into its scenario, or say at once what is wrong with them."""
@@ -64,6 +73,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     if prepared:
         config.stash[RUN] = run
+        if is_worker(config):
+            stale = {name: list(tests) for name, tests in run.stale.items()}
+            config.workeroutput[STALE_KEY] = stale  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -166,8 +178,11 @@ class _Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Keep what an xdist worker found wrong with the marks."""
-        for line in getattr(node, "workeroutput", {}).get(ERRORS_KEY, "").splitlines():
+        output = getattr(node, "workeroutput", {})
+        for line in output.get(ERRORS_KEY, "").splitlines():
             self._usage_errors.setdefault(line)
+        for name, tests in output.get(STALE_KEY, {}).items():
+            self._run.stale.setdefault(name, tuple(tests))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

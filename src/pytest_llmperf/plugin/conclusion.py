@@ -16,6 +16,7 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.plugin.regressions import parameters_of
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
 
@@ -132,8 +133,9 @@ def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict
     scenario, by_name = execution.scenario, {one.arm: one for one in series}
     of_one = [judgement(one, claim) for claim in scenario.objectives for one in series if claim.applies_to(one.arm)]
     of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in scenario.contrasts]
+    of_baselines = [one for held in scenario.held for one in held.judgements(by_name[held.regression.arm or ""])]
     curves = [verdict for scaling in scenario.scalings for verdict in judge_scaling(series, scaling)]
-    return (*decided([*of_one, *of_two], series[0].stop), *curves)
+    return (*decided([*of_one, *of_two, *of_baselines], series[0].stop), *curves)
 
 
 def _result(
@@ -155,11 +157,17 @@ def _result(
         clock=series[0].clock,
         series=series,
         verdicts=verdicts,
-        notes=(*execution.notes, *execution.sampling.recorder.warnings),
+        notes=(*execution.notes, *execution.sampling.recorder.warnings, *_notes_on_baselines(execution)),
         error=error,
         interrupted=interrupted,
         location=None if line is None else (file, line + 1),
+        parameters=parameters_of(execution.item),
     )
+
+
+def _notes_on_baselines(execution: Execution) -> tuple[str, ...]:
+    """Each once, however many claims and arms it is about."""
+    return tuple(dict.fromkeys(held.note for held in execution.scenario.held if held.note))
 
 
 def _check_count(execution: Execution) -> None:

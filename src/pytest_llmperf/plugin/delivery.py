@@ -59,6 +59,7 @@ def status(report: pytest.TestReport, policy: str) -> Any:
 
 def print_summary(run: Run, terminal: Any) -> None:
     """The table at the end."""
+    from pytest_llmperf.plugin.acceptance import remarks
     from pytest_llmperf.reports.terminal import render
 
     writer = run.config.get_terminal_writer()
@@ -70,6 +71,8 @@ def print_summary(run: Run, terminal: Any) -> None:
         verbosity=run.config.get_verbosity(),
     )
     terminal.write(text.rstrip("\n") + "\n")
+    for remark in remarks(run):
+        terminal.write(f"llmperf: {remark}\n")
     for trouble in run.troubles:
         terminal.write(f"llmperf: {trouble}\n", red=True)
     print_annotations(run, terminal)
@@ -79,6 +82,7 @@ def write_files(run: Run, session: pytest.Session) -> None:
     """Write what the options ask for. A file that cannot be written fails the run, and loses nothing else of it."""
     if is_worker(run.config):
         return
+    from pytest_llmperf.plugin.acceptance import accept
     from pytest_llmperf.reports import files, json_file
 
     settings, summary = run.settings, os.environ.get("GITHUB_STEP_SUMMARY")
@@ -95,6 +99,7 @@ def write_files(run: Run, session: pytest.Session) -> None:
             files.append_summary(document, Path(summary))
         except LLMPerfError as error:  # nobody asked for it by an option
             run.troubles.append(str(error))
+    accept(run, session)
     if settings.junit == "suite":
         _write_suite_properties(run)
 

@@ -133,10 +133,15 @@ class Execution:
         if plan.stop != "early" or self.scenario.scalings:  # a curve is fitted to all that there will be
             return None
         arms = [arm.name for arm in plan.arms]
-        first, contrasts = plan.warmup * len(arms), self.scenario.contrasts
-        # A recording that was itself ended early is judged by the plan it was ended by.
-        budget = plan.rounds if self.tape is None else self.tape.asked.rounds
-        return EarlyStop(self.scenario.objectives, budget, first=first, arms=arms, contrasts=contrasts)
+        return EarlyStop(
+            self.scenario.objectives,
+            # A recording that was itself ended early is judged by the plan it was ended by.
+            plan.rounds if self.tape is None else self.tape.asked.rounds,
+            first=plan.warmup * len(arms),
+            arms=arms,
+            contrasts=self.scenario.contrasts,
+            regressions=[claim for held in self.scenario.held for claim in held.claims()],
+        )
 
     # --- running ---
 

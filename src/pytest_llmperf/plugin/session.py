@@ -21,6 +21,8 @@ from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.plugin.progress import Progress
 
 if TYPE_CHECKING:
+    from pytest_llmperf.baselines.document import Session
+    from pytest_llmperf.baselines.library import Library
     from pytest_llmperf.core.environment import Environment
     from pytest_llmperf.core.pricing import PriceBook
     from pytest_llmperf.reports.report import Report, TestResult
@@ -54,6 +56,10 @@ class Run:
     results: list[TestResult] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     """What went wrong outside of any test, for the end of the summary."""
+    remarks: list[str] = field(default_factory=list)
+    """What is said of baselines at the end of the summary."""
+    stale: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tests that a baseline knows and the suite has no more, by its name."""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @cached_property
@@ -89,6 +95,33 @@ class Run:
         from pytest_llmperf.simulator.profile import load
 
         return load(self.settings.profile)
+
+    @cached_property
+    def library(self) -> Library:
+        """The baselines."""
+        from pytest_llmperf.baselines.library import Library
+
+        return Library(self.config.rootpath / self.settings.store)
+
+    @cached_property
+    def _sessions(self) -> dict[str, tuple[Session, ...]]:
+        return {}
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Names of the baselines that tests are held against, as far as this process knows."""
+        names = [self.settings.compare] if self.settings.compare else []
+        return tuple(dict.fromkeys([*names, *self._sessions]))
+
+    def sessions(self, name: str) -> tuple[Session, ...]:
+        """The sessions of a baseline, read once.
+
+        Raises:
+            BaselineError: a file of it is damaged, newer than this version, or cannot be read.
+        """
+        if name not in self._sessions:
+            self._sessions[name] = self.library.sessions(name)
+        return self._sessions[name]
 
     def keep(self, result: TestResult) -> None:
         """Add a result; one that was there for the same test (a rerun's) is replaced."""

@@ -62,12 +62,17 @@ def measured(verdict: Verdict) -> str:
 
 def against_limit(verdict: Verdict) -> str:
     """Claim and estimate as one phrase that is true: `p95 ttft 2100 ms <= 2340 ms`, or `… > 2340 ms` when it failed."""
-    seen = f"{subject(verdict)} {estimate(verdict)}"
+    seen = f"{subject(verdict)}{'' if _has_sign(verdict) else ':'} {estimate(verdict)}"
     if verdict.outcome is Outcome.PASSED:
         return f"{seen} {verdict.direction} {limit(verdict)}"
     if verdict.outcome is Outcome.FAILED:
         return f"{seen} {_BEYOND[verdict.direction]} {limit(verdict)}"
     return f"{seen}, {SIDES[verdict.direction]} {limit(verdict)} not shown"
+
+
+def _has_sign(verdict: Verdict) -> bool:
+    """Whether the claim is one number and a limit; else it is said in words, which stand before both."""
+    return f" {verdict.direction} " in verdict.claim
 
 
 def circumstances(result: TestResult) -> list[str]:

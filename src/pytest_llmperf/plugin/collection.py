@@ -88,6 +88,8 @@ def _warn(item: pytest.Item, text: str) -> None:
 
 def _unusable_settings(run: Run) -> list[str]:
     """Settings that no marked test could run with."""
+    if run.settings.anchor and run.settings.save is None and not run.settings.withheld:
+        return ["--llmperf-anchor is said of a session that is saved: add --llmperf-save=NAME"]
     try:
         _ = run.prices
         if run.settings.backend == "simulate":

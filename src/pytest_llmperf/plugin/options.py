@@ -202,8 +202,6 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
     if values["save"] is not None and in_ci(environment) and not _typed("--llmperf-save", config):
         # A setting that helps at the desk must not make a pipeline accept whatever it measures.
         withheld, values["save"] = values["save"], None
-    if values["anchor"] and not withheld and values["save"] is None:
-        raise pytest.UsageError("--llmperf-anchor is said of a session that is saved: add --llmperf-save=NAME")
     settings = Settings(
         **values,
         prices=tuple(config.getini(PRICES)),

@@ -13,7 +13,7 @@ def test_thresholds_follow_from_all_sessions_together():
         for before in (0, 50)
     )
     latency, errors, queue = alerts([first, second], "ttft|e2e", Rules())
-    assert latency == Alert("p95 ttft", "s", 0.95, pytest.approx(1.425), "normal + 50 %")
+    assert latency == Alert("p95 ttft", "s", pytest.approx(0.95), pytest.approx(1.425), "normal + 50 %")
     assert errors == Alert("error_rate", "share", 0.0, 0.02, "as given")
     assert queue == Alert("p95 queue", "s", 0.02, pytest.approx(0.06), "3 × normal")
 

@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from baselines.accepted import GREETING, session, timed
-from factories import calls, series
-from pytest_llmperf.baselines.reference import comparable, known, reference, refusal
+from factories import calls, measurement, series
+from pytest_llmperf.baselines.document import from_text, to_text
+from pytest_llmperf.baselines.reference import claims_against, comparable, known, reference, refusal
+from pytest_llmperf.core.claims import Regression
 from pytest_llmperf.core.conditions import conditions_of
 from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.regression import judge_regression
+from pytest_llmperf.core.verdict import Outcome
 
 OTHER = replace(GREETING, test="test_other")
 RUNS = [timed(1 + number / 100, n=4) for number in range(12)]
@@ -56,3 +61,21 @@ def test_unlike_sessions_are_refused_by_what_differs():
     )
     assert refusal([recorded, run], conditions, names) == refusal([], conditions, names) == ""
     assert comparable([recorded, run], conditions) == (run,)
+
+
+@pytest.mark.slow
+def test_the_same_system_twice_is_not_red():
+    """Of 200 comparisons with a session that went through its file, at most 1 % fail."""
+    random = np.random.default_rng(47)
+    both = np.exp(0.332 * random.standard_normal((200, 2, 100))).tolist()
+    claim = Regression("ttft", "p50", baseline="main")
+    red = 0
+    for old, new in both:
+        (entry,) = from_text(to_text(session(_run(old))), "x.json").entries
+        for regression, against in claims_against(claim, [entry.series]):
+            red += judge_regression(_run(new), against, regression).outcome is Outcome.FAILED
+    assert red <= 2
+
+
+def _run(values):
+    return series([measurement(number, ttft=value) for number, value in enumerate(values)])

@@ -5,9 +5,11 @@ Works in the one process that writes files, with the results that the others sen
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,9 +125,16 @@ def _accepting(run: Run) -> str:
     }
     if not failed:
         return ""
-    tests = [str(run.config.cwd_relative_nodeid(nodeid)) for nodeid in failed]  # type: ignore[arg-type]
+    tests = [_from_here(run, nodeid) for nodeid in failed]
     asked = [f"--llmperf-save={_baseline_of(next(iter(failed.values()))) or run.settings.compare}", "--llmperf-anchor"]
     return shlex.join(["pytest", *tests, *_others(run), *asked])
+
+
+def _from_here(run: Run, nodeid: str) -> str:
+    """The node id as it is given where pytest was started, which need not be the root directory."""
+    file, colons, test = nodeid.partition("::")
+    path = os.path.relpath(run.config.rootpath / file, run.config.invocation_params.dir)
+    return f"{Path(path).as_posix()}{colons}{test}"
 
 
 def _baseline_of(mark: str) -> str:

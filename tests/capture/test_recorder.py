@@ -114,7 +114,7 @@ def test_many_undecoded_answers_are_decoded_on_the_way(observed, monkeypatch):
     monkeypatch.setattr(recorder_module, "UNDECODED_LIMIT", 3)
     decoded = []
     real = recorder_module.wire.decode
-    monkeypatch.setattr(recorder_module.wire, "decode", lambda exchange: decoded.append(1) or real(exchange))
+    monkeypatch.setattr(recorder_module.wire, "decode", lambda *asked: decoded.append(1) or real(*asked))
     mock = client(stream)
     for _ in range(10):
         mock.post(URL, json=ASKED)
@@ -309,7 +309,7 @@ def observed_with_gap():
 
 def test_a_decoder_that_fails_is_a_warning(observed, monkeypatch):
     """An error of the decoding is reported and drops the attempt."""
-    monkeypatch.setattr(recorder_module.wire, "decode", lambda _: 1 // 0)
+    monkeypatch.setattr(recorder_module.wire, "decode", lambda *_: 1 // 0)
     client(message).post(URL, json=ASKED)
     assert observed.take("round") == ()
     assert "ZeroDivisionError" in observed.warnings[0]
@@ -320,7 +320,7 @@ def test_a_gate_is_asked_when_it_cannot_be_told_what_leaves(observed, monkeypatc
     """A gate guards money: if recognising fails, the gate is asked all the same."""
     asked = []
     observed.gates.append(lambda: asked.append(1))
-    monkeypatch.setattr(recorder_module.wire, "recognise", lambda _: 1 // 0)
+    monkeypatch.setattr(recorder_module.wire, "recognise", lambda *_: 1 // 0)
     client(message).get("http://docs.test/page")
     assert asked == [1]
     assert "ZeroDivisionError" in observed.warnings.pop()

@@ -10,7 +10,7 @@ import threading
 import traceback
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import PurePath
@@ -62,10 +62,18 @@ class Recorder:
         gates: called before each attempt that looks like LLM traffic; what they raise reaches the application.
         responses: to which SDK call a response belongs.
         past: how many calls of a known SDK were answered although no request of theirs was seen.
+        protocols: by which traffic is known for that of an LLM.
     """
 
-    def __init__(self, now_ns: Callable[[], int], few_streams: float = FEW_STREAMS) -> None:
+    def __init__(
+        self,
+        now_ns: Callable[[], int],
+        protocols: Sequence[wire.Protocol] = wire.PROTOCOLS,
+        *,
+        few_streams: float = FEW_STREAMS,
+    ) -> None:
         self.now_ns = now_ns
+        self.protocols = protocols
         self._few_streams = few_streams
         self.warnings: list[str] = []
         self.gates: list[Callable[[], None]] = []
@@ -242,11 +250,11 @@ class Recorder:
     @never_raises
     def _decode(self, log: AttemptLog) -> Attempt | None:
         exchange = log.exchange()
-        return decoded_attempt(exchange, wire.decode(exchange))
+        return decoded_attempt(exchange, wire.decode(exchange, self.protocols))
 
     def _recognised(self, request: Any) -> bool:
         try:
-            return wire.recognise(asked(request).exchange(started_ns=0)) is not None
+            return wire.recognise(asked(request).exchange(started_ns=0), self.protocols) is not None
         except Exception as error:  # noqa: BLE001 - a gate guards money: in doubt it is asked
             self.trouble(error)
             return True

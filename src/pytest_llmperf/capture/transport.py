@@ -47,7 +47,8 @@ def observing(recorder: Recorder, substitute: Substitute | None = None) -> Itera
     """
     patches = Patches(recorder.warn)
     seam = _Seam(recorder, substitute, patches)
-    callbacks = dict.fromkeys(PACKAGES, seam.install) | {"anthropic": functools.partial(sdk.install, recorder, patches)}
+    follow = functools.partial(sdk.install, recorder, patches)
+    callbacks = dict.fromkeys(PACKAGES, seam.install) | dict.fromkeys(sdk.KNOWN, follow)
     imports = WhenImported(callbacks)
     try:
         for name, callback in callbacks.items():

@@ -316,6 +316,8 @@ def _no_times(call: Call) -> Absent | None:
     """Why no time inside the answer means anything."""
     if not call.streamed:
         return Absent("the call did not stream")
+    if call.last.generation.undecoded:
+        return Absent(call.last.generation.undecoded)
     if call.last.exchange.provenance is Provenance.BUFFERED:
         return Absent("another tool read the whole answer before the client saw its first byte")
     return None
@@ -384,7 +386,7 @@ def _shown_tokens(attempt: Attempt) -> float | Absent:
     """Output tokens that the stream showed: thinking whose words are withheld took no part in the stream's time."""
     usage = attempt.generation.usage
     if usage.output_tokens is None:
-        return Absent("the stream carried no final usage")
+        return Absent(attempt.generation.uncounted or "the stream carried no final usage")
     kinds = {delta.kind for delta in attempt.generation.deltas}
     redacted = "redacted_thinking" in attempt.generation.blocks
     if Kind.THINKING in kinds:
@@ -406,7 +408,7 @@ def _e2e_tps(call: Call) -> Reading:
     if isinstance(e2e, Absent):
         return e2e
     if tokens is None:
-        return Absent("the answer carried no usage")
+        return Absent(call.last.generation.uncounted or "the answer carried no usage")
     return tokens / e2e if e2e > 0 else Absent("the answer took no time")
 
 
@@ -467,8 +469,9 @@ def _tokens(name: str) -> Callable[[Call], Reading]:
             return Absent("the call failed")
         if call.abandoned and name == "output_tokens":
             return Absent("the application stopped reading before the final count")
-        value = getattr(call.last.generation.usage, name)
-        return Absent("the answer did not say") if value is None else float(value)
+        generation = call.last.generation
+        value = getattr(generation.usage, name)
+        return Absent(generation.uncounted or "the answer did not say") if value is None else float(value)
 
     return tokens
 

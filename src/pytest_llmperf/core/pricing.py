@@ -57,6 +57,8 @@ class PriceBook:
         beside = [((one.model,) if one.model else names, one.usage) for one in generation.passes]
         parts = [self._usage_cost(asked, provider, usage) for asked, usage in ((names, generation.usage), *beside)]
         absent = next((part for part in parts if isinstance(part, Absent)), None)
+        if absent and generation.uncounted and generation.usage.output_tokens is None:
+            return Absent(generation.uncounted)
         return absent or math.fsum(part for part in parts if not isinstance(part, Absent))
 
     def _usage_cost(self, names: tuple[str, ...], provider: str, usage: Usage) -> float | Absent:

@@ -20,7 +20,7 @@ import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
-from pytest_llmperf.plugin import clocks, coroutines, tapes
+from pytest_llmperf.plugin import clocks, coroutines, keys, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
 from pytest_llmperf.plugin.session import Run, plain_nodeid
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
@@ -153,7 +153,6 @@ class Execution:
             single: run one round only; the rounds are repeated from outside.
         """
         from pytest_llmperf.capture import observing
-        from pytest_llmperf.plugin import keys
 
         original = self.item.obj
         swap = self._repeated_async if coroutines.is_async(original) else self._repeated
@@ -227,10 +226,9 @@ class Execution:
                 "Skip before the first round, or not at all"
             )
         asks = self.source in (Source.LIVE, Source.RECORDED)
-        if asks and "Could not resolve authentication method" in str(error):
-            skipped: BaseException = pytest.skip.Exception(
-                f"--llmperf-backend={self.run.settings.backend} needs an API key: set ANTHROPIC_API_KEY"
-            )
+        if asks and (missing := keys.missing(error)):
+            backend = self.run.settings.backend
+            skipped: BaseException = pytest.skip.Exception(f"--llmperf-backend={backend} needs an API key: set {missing}")
             return skipped
         return error
 

@@ -33,6 +33,7 @@ _PACKAGES = (
     "pytest",
     "pytest-llmperf",
     "anthropic",
+    "openai",
     "httpx2",
     "httpx",
     "pytest-asyncio",

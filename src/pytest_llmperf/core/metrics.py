@@ -7,9 +7,11 @@ had is `Absent` with its reason. Here and in `trace`, and nowhere else, nanoseco
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pytest_llmperf.core import headroom
@@ -161,6 +163,42 @@ _TABLE = (
     ),
 )
 METRICS = {metric.name: metric for metric in _TABLE}
+
+
+@contextmanager
+def added(row: Metric, value: Callable[[Call], float | str], failed: float | None = None) -> Iterator[None]:
+    """Have one metric of calls more in the table, until the end.
+
+    Args:
+        row: what the table says of it.
+        value: its number for a call, or in words why there is none.
+        failed: its number for a call that failed; None where such a call has none.
+
+    Raises:
+        ValueError: its name is none, or another metric's.
+    """
+    name = row.name
+    if not name.isidentifier() or name in METRICS:
+        why = "another metric has that name" if name in METRICS else "that is no identifier"
+        raise ValueError(f"a metric cannot be called {name!r}: {why}")
+    METRICS[name] = row
+    _FORMULAS[name] = functools.partial(_value_of, value, failed)
+    try:
+        yield
+    finally:
+        del METRICS[name], _FORMULAS[name]
+
+
+def _value_of(value: Callable[[Call], float | str], failed: float | None, call: Call) -> Reading:
+    """What another's formula says of a call; an error in it is the reason why there is nothing."""
+    if call.failure:
+        return Absent("the call failed") if failed is None else failed
+    try:
+        found = value(call)
+        return Absent(found) if isinstance(found, str) else float(found)
+    except Exception as error:  # noqa: BLE001 - of another's code
+        return Absent(f"its formula failed with {type(error).__name__}: {error}")
+
 
 LATENCIES = frozenset({"ttft", "ttfat", "e2e", "attempt_ttft", "attempt_e2e", "tpot", "call"})
 """Metrics of which a failed call has an infinite one."""

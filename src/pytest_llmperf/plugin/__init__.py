@@ -26,6 +26,13 @@ STALE_KEY = "llmperf_stale"
 """Where it tells which tests a baseline knows that there are no more."""
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make our own hooks known."""
+    from pytest_llmperf import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     add_options(parser)
@@ -133,8 +140,20 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_llmperf_gate(item: pytest.Item, verdict: Any) -> Any:
+    """What a verdict does to its test, where no other plugin has a word for it."""
+    from pytest_llmperf.plugin.extensions import own_gate
+
+    return own_gate(verdict, item.config.stash[SETTINGS].inconclusive)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """On the controller, gather results as the reports come in."""
+    """Know the metrics of other plugins; on the controller, gather results as the reports come in."""
+    if session.config.hook.pytest_llmperf_metrics.get_hookimpls():
+        from pytest_llmperf.plugin.extensions import add_metrics
+
+        add_metrics(session.config)
     if not is_worker(session.config):
         session.config.pluginmanager.register(_Controller(session.config), "llmperf-controller")
 

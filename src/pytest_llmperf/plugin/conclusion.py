@@ -16,6 +16,8 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.core.verdict import Outcome
+from pytest_llmperf.plugin.extensions import gate
 from pytest_llmperf.plugin.regressions import parameters_of
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
@@ -191,13 +193,14 @@ def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
 def _end_as(execution: Execution, result: TestResult) -> None:
     from pytest_llmperf.reports.failure import failure_text
 
-    settings = execution.run.settings
-    if result.outcome not in ("failed", "inconclusive"):
-        return
-    text = failure_text(result, profile=settings.profile if result.source is Source.SIMULATED else "")
-    if result.outcome == "failed":
-        raise ClaimFailed(text, pytrace=False)
-    if settings.inconclusive == "fail":
-        raise ClaimInconclusive(text, pytrace=False)
-    if settings.inconclusive == "warn":
-        execution.item.warn(LLMPerfWarning(text))
+    gates = {verdict.outcome: set[str]() for verdict in result.verdicts}
+    for verdict in result.verdicts:
+        gates[verdict.outcome].add(gate(execution.item, verdict))
+    profile = execution.run.settings.profile if result.source is Source.SIMULATED else ""
+    if "fail" in gates.get(Outcome.FAILED, ()):
+        raise ClaimFailed(failure_text(result, profile=profile), pytrace=False)
+    asked = set().union(*gates.values())
+    if "fail" in asked:
+        raise ClaimInconclusive(failure_text(result, profile=profile), pytrace=False)
+    if "warn" in asked:
+        execution.item.warn(LLMPerfWarning(failure_text(result, profile=profile)))

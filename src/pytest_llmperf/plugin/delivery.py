@@ -52,6 +52,8 @@ def status(report: pytest.TestReport, policy: str) -> Any:
     line = deciding_line(result)
     if report.failed:
         return "failed", "F", (f"FAILED ({line})", {"red": True})
+    if result.outcome == "failed":
+        return "passed", ".", (f"PASSED, although a claim does not hold ({line})", {"yellow": True})
     if result.outcome == "inconclusive" and policy != "pass":
         return "inconclusive", "?", (f"INCONCLUSIVE ({line})", {"yellow": True})
     return "passed", ".", (f"PASSED ({line})", {"green": True})
@@ -65,12 +67,14 @@ def print_summary(run: Run, terminal: Any) -> None:
     writer = run.config.get_terminal_writer()
     terminal.ensure_newline()
     text = render(
-        run.report(),
+        run.whole_report,
         console_width=writer.fullwidth,
         color=bool(writer.hasmarkup),
         verbosity=run.config.get_verbosity(),
     )
     terminal.write(text.rstrip("\n") + "\n")
+    for title, lines in run.whole_report.sections:
+        terminal.write("\n".join([f"llmperf: {title}", *(f"  {line}" for line in lines)]) + "\n")
     for remark in remarks(run):
         terminal.write(f"llmperf: {remark}\n")
     for trouble in run.troubles:
@@ -87,7 +91,7 @@ def write_files(run: Run, session: pytest.Session) -> None:
 
     settings, summary = run.settings, os.environ.get("GITHUB_STEP_SUMMARY")
     asked = {name: getattr(settings, name) for name in files.FORMATS if getattr(settings, name) is not None}
-    document = json_file.document(run.report()) if asked or summary else {}
+    document = json_file.document(run.whole_report) if asked or summary else {}
     for name, path in asked.items():
         try:
             files.write(name, document, run.config.invocation_params.dir / path, option=f"--llmperf-{name}")
@@ -134,7 +138,7 @@ def _write_suite_properties(run: Run) -> None:
         return
     from pytest_llmperf.reports.junit import properties
 
-    for result in run.report().tests:
+    for result in run.whole_report.tests:
         for name, value in properties(result):
             xml.add_global_property(f"{result.nodeid} {name}", value)
 

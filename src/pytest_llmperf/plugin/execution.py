@@ -81,7 +81,7 @@ class Execution:
         # Where pytest-rerunfailures counts its tries; there only when it may run the test again.
         if attempt := getattr(self.item, "execution_count", 0):
             self.scenario = self.scenario.tried(attempt)
-        self._recorder = Recorder(self._now_ns)
+        self._recorder = Recorder(self._now_ns, self.run.protocols)
         self.tape = tapes.serving(
             self.item,
             self.scenario.plan,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmperf._version import __version__
+from pytest_llmperf.plugin import extensions
 from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.plugin.progress import Progress
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_llmperf.reports.report import Report, TestResult
     from pytest_llmperf.runner.budget import Budget
     from pytest_llmperf.simulator.profile import Profile
+    from pytest_llmperf.wire import Protocol
 
 _PACKAGES = (
     "pytest",
@@ -86,16 +89,19 @@ class Run:
     @cached_property
     def prices(self) -> PriceBook:
         """Own prices of the ini file, and the library's."""
-        from pytest_llmperf.core.pricing import PriceBook, parse_prices
+        return extensions.prices(self.config, self.settings.prices)
 
-        return PriceBook(parse_prices(list(self.settings.prices)))
+    @cached_property
+    def protocols(self) -> Sequence[Protocol]:
+        """The wire protocols whose calls are measured."""
+        return extensions.protocols(self.config)
 
     @cached_property
     def profile(self) -> Profile:
         """The simulated API's profile."""
         from pytest_llmperf.simulator.profile import load
 
-        return load(self.settings.profile)
+        return load(extensions.profile_file(self.config, self.settings.profile))
 
     @cached_property
     def library(self) -> Library:
@@ -136,6 +142,12 @@ class Run:
         ordered = tuple(sorted(self.results, key=lambda result: result.nodeid))
         return Report(__version__, self.started, self._environment(ordered), ordered)
 
+    @cached_property
+    def whole_report(self) -> Report:
+        """The report at the end of the run, with what other plugins add to it."""
+        report = self.report()
+        return replace(report, sections=extensions.sections(self.config, report))
+
     def _environment(self, results: tuple[TestResult, ...]) -> Environment:
         from pytest_llmperf.core.environment import Environment
 
@@ -153,6 +165,7 @@ class Run:
             # Workers share the processors, which matters where time is real and nowhere else.
             workers=worker_count(self.config) if "realtime" in clocks else 0,
             prices=self.prices.source,
+            facts=extensions.facts(self.config),
             ci="GitHub Actions" if os.environ.get("GITHUB_ACTIONS") else "yes" if os.environ.get("CI") else "",
         )
 

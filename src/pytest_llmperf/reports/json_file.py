@@ -39,6 +39,8 @@ def document(report: Report) -> dict[str, Any]:
         "environment": to_plain(report.environment),
         "tests": [_test(result) for result in sorted(report.tests, key=lambda result: result.nodeid)],
     }
+    if report.sections:
+        whole["sections"] = [{"title": title, "lines": list(lines)} for title, lines in report.sections]
     found: dict[str, Any] = tidied(whole)
     return found
 

@@ -48,3 +48,5 @@ class Report:
     """ISO 8601, with its offset from UTC."""
     environment: Environment
     tests: tuple[TestResult, ...]
+    sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What other plugins add: titles and lines."""

@@ -26,10 +26,15 @@ from pytest_llmperf.wire import (
 class Protocol(typing.Protocol):
     """What a module for one protocol offers."""
 
-    NAME: str
-    """`vendor.api`, as in `Generation.protocol`."""
-    INPUT_HOLDS_CACHED: bool
-    """Whether the provider's own count of input tokens holds cached ones; `Usage.input_tokens` never does."""
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant, of a module as a rule
+        """`vendor.api`, as in `Generation.protocol`."""
+        ...
+
+    @property
+    def INPUT_HOLDS_CACHED(self) -> bool:  # noqa: N802
+        """Whether the provider's own count of input tokens holds cached ones; `Usage.input_tokens` never does."""
+        ...
 
     def recognises(self, exchange: Exchange) -> bool:
         """Whether the attempt is a generation call of this protocol."""

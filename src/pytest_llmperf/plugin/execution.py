@@ -45,7 +45,9 @@ def refusal(item: pytest.Item) -> str:
     if hasattr(item.obj, "is_hypothesis_test"):
         return "hypothesis already repeats it with many examples"
     fixtures = set(item.fixturenames)
-    if "__pytest_repeat_step_number" in fixtures:
+    # Only its parameter tells: what a plugin appends to a test's fixtures at collection, newer versions of pytest copy.
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "__pytest_repeat_step_number" in fixtures.union(parameters):
         return "pytest-repeat already repeats it"
     if fixtures & {"benchmark", "benchmark_weave"}:
         return "its benchmark fixture already repeats it"

@@ -230,7 +230,9 @@ class Execution:
         asks = self.source in (Source.LIVE, Source.RECORDED)
         if asks and (missing := keys.missing(error)):
             backend = self.run.settings.backend
-            skipped: BaseException = pytest.skip.Exception(f"--llmperf-backend={backend} needs an API key: set {missing}")
+            skipped: BaseException = pytest.skip.Exception(
+                f"--llmperf-backend={backend} needs an API key: set {missing}"
+            )
             return skipped
         return error
 

@@ -123,6 +123,30 @@ async def test_both(llmperf):
     assert arm["metrics"]["cost"]["missing"] == 0
 
 
+def test_vendors_are_compared(suite):
+    """Two vendors' SDKs as arms of one test: the published comparison says 15 % faster on code."""
+    source = """
+import pytest
+from chat import *
+from talk import *
+CODE = [{"role": "user", "content": "Write a Python function that sorts a list."}]
+
+@pytest.mark.llmperf(rounds=100)
+@pytest.mark.arms(vendor=["anthropic", "openai"])
+@pytest.mark.contrast(arm="openai", to="anthropic", metric="e2e", min_ratio=1.0)
+async def test_code(arm):
+    if arm.vendor == "openai":
+        stream = await async_chat().chat.completions.create(model="gpt-4-turbo", messages=CODE, **COUNTED)
+    else:
+        stream = await async_client().messages.create(
+            model="claude-opus-4-1", max_tokens=1000, messages=CODE, stream=True)
+    async for _ in stream: pass
+"""
+    ran = suite(source, chat=CHAT)
+    assert ran.outcomes == {"passed": 1}, ran.text
+    assert ran.verdict()["estimate"] == pytest.approx(1.15, abs=0.05)
+
+
 def test_clients_need_no_key(suite):
     """Made while a marked test runs, they find one that is none; afterwards it is gone."""
     source = """

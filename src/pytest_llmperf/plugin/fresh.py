@@ -113,6 +113,13 @@ def _report(item: pytest.Item, when: str, concluding: Execution | LLMPerfError) 
     return report
 
 
+def _set_up(item: pytest.Item) -> pytest.TestReport:
+    """The report of a set-up with nothing in it: other plugins expect the phases of a test in their order."""
+    outcome = pytest.CallInfo.from_call(lambda: None, when="setup")
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=outcome)
+    return report
+
+
 def _torn_down(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
     """Tear down what the next item does not need; a report of it if that fails."""
     session = item.session

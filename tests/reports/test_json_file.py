@@ -54,6 +54,7 @@ class TestDocument:
             "interrupted": False,
             "error": "",
             "notes": [],
+            "ceiling": None,
         }
         assert arm.pop("metrics")["ttft"] == {
             "unit": "s",
@@ -73,6 +74,9 @@ class TestDocument:
             "unattributed": 0,
             "loop_lag": None,
             "ended_by": "",
+            "rate_per_minute": None,
+            "arrival": "",
+            "sending_lag": None,
             "usage": {
                 "input_tokens": 1000,
                 "output_tokens": 401,

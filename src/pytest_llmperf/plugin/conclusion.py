@@ -20,9 +20,11 @@ from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
 
 if TYPE_CHECKING:
+    from pytest_llmperf.core.ceiling import Ceiling
     from pytest_llmperf.core.series import Series
     from pytest_llmperf.core.verdict import Verdict
     from pytest_llmperf.plugin.execution import Execution
+    from pytest_llmperf.plugin.marks import Scenario
     from pytest_llmperf.reports.report import TestResult
 
 _Failed: Any = pytest.fail.Exception
@@ -158,8 +160,22 @@ def _result(
         notes=(*execution.notes, *execution.sampling.recorder.warnings),
         error=error,
         interrupted=interrupted,
+        ceiling=_ceiling(execution.scenario, series),
         location=None if line is None else (file, line + 1),
     )
+
+
+def _ceiling(scenario: Scenario, series: tuple[Series, ...]) -> Ceiling | None:
+    """The service's limit, where the arms differ in their rate and in nothing else."""
+    from pytest_llmperf.core.ceiling import FACTOR, rate_ceiling
+
+    if len(series) < 2 or any(list(one.factors) != [FACTOR] for one in series):
+        return None
+    if any(len(one.judged) != len(one.judged_rounds) for one in series):
+        return None  # the rate is that of rounds, and a ceiling one of calls
+    most = [one for one in scenario.objectives if one.metric == "throttle_rate" and one.direction == "<="]
+    tolerated = max((one.bound for one in most if 0 < one.bound < 1), default=0.05)
+    return rate_ceiling(series, tolerated, scenario.plan.confidence)
 
 
 def _check_count(execution: Execution) -> None:

@@ -234,7 +234,7 @@ class Execution:
         """What a reader should know of how the test was run."""
         begun_anew = f"the instant clock was used, and the rounds begun anew: {self._strangers}"
         of_tape = [] if self.tape is None else self.tape.notes(self.sampling)
-        return (*([begun_anew] if self._strangers else []), *of_tape)
+        return (*([begun_anew] if self._strangers else []), *of_tape, *self.sampling.notes)
 
     # --- clocks ---
 
@@ -268,6 +268,7 @@ class Execution:
 
     def _settle(self, clock: Clock) -> None:
         """Take the clock of all rounds, and a simulated API that lives by it from its first moment."""
+        clocks.check_paced(clock, paced=self.sampling.plan.is_open, strangers=self._strangers)
         tape = self.tape
         if tape is None or tape.timed:  # without times every claim on them is answered, and inconclusive
             clocks.check_answerable(clock, self.scenario.claims, self._strangers, recorded=tape is not None)

@@ -6,6 +6,7 @@ A failed claim is raised in the call phase, as an exception that pytest takes fo
 from __future__ import annotations
 
 import unittest
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,12 @@ from pytest_llmperf.plugin.stash import RESULT
 
 if TYPE_CHECKING:
     from pytest_llmperf.core.ceiling import Ceiling
+    from pytest_llmperf.core.claims import Contrast, Scaling
+    from pytest_llmperf.core.objective import Objective
     from pytest_llmperf.core.series import Series
     from pytest_llmperf.core.verdict import Verdict
     from pytest_llmperf.plugin.execution import Execution
-    from pytest_llmperf.plugin.marks import Scenario
+    from pytest_llmperf.plugin.options import Settings
     from pytest_llmperf.reports.report import TestResult
 
 _Failed: Any = pytest.fail.Exception
@@ -57,13 +60,42 @@ def conclude(execution: Execution) -> None:
             raise tape_error
         _check_cassette(execution, series)
         _check_count(execution)
-        _check_calls(execution, series)
-        verdicts = _verdicts(execution, series)
+        result = _result(execution, series)
+        if not execution.is_part:
+            scenario = execution.scenario
+            claims = (scenario.objectives, scenario.contrasts, scenario.scalings)
+            result = judged(result, *claims, confidence=scenario.plan.confidence)
     except LLMPerfError as error:
         execution.item.stash[RESULT] = _result(execution, series, error=str(error))
         raise
-    result = execution.item.stash[RESULT] = _result(execution, series, verdicts=verdicts)
-    _end_as(execution, result)
+    execution.item.stash[RESULT] = result
+    if not execution.is_part:
+        _end_as(execution, result)
+
+
+def judged(
+    result: TestResult,
+    objectives: Sequence[Objective],
+    contrasts: Sequence[Contrast],
+    scalings: Sequence[Scaling],
+    *,
+    confidence: float,
+) -> TestResult:
+    """The same with the answers to what is claimed of its series.
+
+    Raises:
+        UsageError: there is nothing that could be judged.
+    """
+    from pytest_llmperf.core.verdict import combined
+
+    _check_calls((*objectives, *contrasts, *scalings), result.series)
+    verdicts = _verdicts(objectives, contrasts, scalings, result.series)
+    return replace(
+        result,
+        outcome=combined([verdict.outcome for verdict in verdicts]).value,
+        verdicts=verdicts,
+        ceiling=_ceiling(objectives, result.series, confidence),
+    )
 
 
 def broke_off(execution: Execution, error: BaseException) -> None:
@@ -124,17 +156,22 @@ def _check_cassette(execution: Execution, series: tuple[Series, ...]) -> None:
         )
 
 
-def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict, ...]:
+def _verdicts(
+    objectives: Sequence[Objective],
+    contrasts: Sequence[Contrast],
+    scalings: Sequence[Scaling],
+    series: tuple[Series, ...],
+) -> tuple[Verdict, ...]:
     """Claim by claim, each for the arms that it is about; then what compares arms."""
     from pytest_llmperf.core.contrast import contrast_judgement
     from pytest_llmperf.core.judge import judgement
     from pytest_llmperf.core.scaling import judge_scaling
     from pytest_llmperf.core.together import decided
 
-    scenario, by_name = execution.scenario, {one.arm: one for one in series}
-    of_one = [judgement(one, claim) for claim in scenario.objectives for one in series if claim.applies_to(one.arm)]
-    of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in scenario.contrasts]
-    curves = [verdict for scaling in scenario.scalings for verdict in judge_scaling(series, scaling)]
+    by_name = {one.arm: one for one in series}
+    of_one = [judgement(one, claim) for claim in objectives for one in series if claim.applies_to(one.arm)]
+    of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in contrasts]
+    curves = [verdict for scaling in scalings for verdict in judge_scaling(series, scaling)]
     return (*decided([*of_one, *of_two], series[0].stop), *curves)
 
 
@@ -142,30 +179,27 @@ def _result(
     execution: Execution,
     series: tuple[Series, ...],
     *,
-    verdicts: tuple[Verdict, ...] = (),
     error: str = "",
     interrupted: bool = False,
 ) -> TestResult:
-    from pytest_llmperf.core.verdict import combined
     from pytest_llmperf.reports.report import TestResult
 
     file, line, _ = execution.item.location
     return TestResult(
         nodeid=plain_nodeid(execution.item.nodeid),
-        outcome="error" if error or interrupted else combined([verdict.outcome for verdict in verdicts]).value,
+        outcome="error" if error or interrupted else "passed",
         source=execution.source,
         clock=series[0].clock,
         series=series,
-        verdicts=verdicts,
+        verdicts=(),
         notes=(*execution.notes, *execution.sampling.recorder.warnings),
         error=error,
         interrupted=interrupted,
-        ceiling=_ceiling(execution.scenario, series),
         location=None if line is None else (file, line + 1),
     )
 
 
-def _ceiling(scenario: Scenario, series: tuple[Series, ...]) -> Ceiling | None:
+def _ceiling(objectives: Sequence[Objective], series: tuple[Series, ...], confidence: float) -> Ceiling | None:
     """The service's limit, where the arms differ in their rate and in nothing else."""
     from pytest_llmperf.core.ceiling import FACTOR, rate_ceiling
 
@@ -173,9 +207,9 @@ def _ceiling(scenario: Scenario, series: tuple[Series, ...]) -> Ceiling | None:
         return None
     if any(len(one.judged) != len(one.judged_rounds) for one in series):
         return None  # the rate is that of rounds, and a ceiling one of calls
-    most = [one for one in scenario.objectives if one.metric == "throttle_rate" and one.direction == "<="]
+    most = [one for one in objectives if one.metric == "throttle_rate" and one.direction == "<="]
     tolerated = max((one.bound for one in most if 0 < one.bound < 1), default=0.05)
-    return rate_ceiling(series, tolerated, scenario.plan.confidence)
+    return rate_ceiling(series, tolerated, confidence)
 
 
 def _check_count(execution: Execution) -> None:
@@ -185,9 +219,9 @@ def _check_count(execution: Execution) -> None:
         raise UsageError(f"{ran} rounds were run where {asked} were asked: another plugin ran the test in its own way")
 
 
-def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
+def _check_calls(claims: Sequence[Objective | Contrast | Scaling], series: tuple[Series, ...]) -> None:
     """Claims on calls need calls; a claim on what the body records does not."""
-    of_calls = [o for o in execution.scenario.claims if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
+    of_calls = [o for o in claims if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
     if of_calls and not any(one.judged or one.ended_by for one in series):
         seen = sum(len(one.rounds) for one in series)
         raise UsageError(
@@ -196,13 +230,18 @@ def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
         )
 
 
-def _end_as(execution: Execution, result: TestResult) -> None:
+def told(result: TestResult, settings: Settings) -> str:
+    """What a test that did not pass says."""
     from pytest_llmperf.reports.failure import failure_text
 
+    return failure_text(result, profile=settings.profile if result.source is Source.SIMULATED else "")
+
+
+def _end_as(execution: Execution, result: TestResult) -> None:
     settings = execution.run.settings
     if result.outcome not in ("failed", "inconclusive"):
         return
-    text = failure_text(result, profile=settings.profile if result.source is Source.SIMULATED else "")
+    text = told(result, settings)
     if result.outcome == "failed":
         raise ClaimFailed(text, pytrace=False)
     if settings.inconclusive == "fail":

@@ -22,7 +22,7 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin import clocks, coroutines, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
-from pytest_llmperf.plugin.session import Run, plain_nodeid
+from pytest_llmperf.plugin.session import Run, place, plain_nodeid, together
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Execution:
         # Where pytest-rerunfailures counts its tries; there only when it may run the test again.
         if attempt := getattr(self.item, "execution_count", 0):
             self.scenario = self.scenario.tried(attempt)
+        if self.is_part:
+            self.scenario = self.scenario.shared(place(self.item.config), together(self.item.config))
         self._recorder = Recorder(self._now_ns)
         self.tape = tapes.serving(
             self.item,
@@ -92,6 +94,11 @@ class Execution:
         if self.tape is not None:
             self.scenario = replace(self.scenario, plan=self.tape.plan)
         self.sampling = self._new_sampling()
+
+    @property
+    def is_part(self) -> bool:
+        """Whether other processes run the same test, and all of them are judged together."""
+        return together(self.item.config) > 1 and not self.scenario.plan.off
 
     def _new_sampling(self) -> Sampling:
         from pytest_llmperf.clock.wall import WallClock
@@ -320,7 +327,8 @@ class Execution:
     @property
     def _seed(self) -> int:
         """The seed of a test is its own, so that the order of tests and xdist's distribution change nothing."""
-        return random.Random(f"{self.run.settings.seed} {plain_nodeid(self.item.nodeid)}").getrandbits(32)
+        part = f" part {place(self.item.config)}" if self.is_part else ""
+        return random.Random(f"{self.run.settings.seed} {plain_nodeid(self.item.nodeid)}{part}").getrandbits(32)
 
     @property
     def source(self) -> Source:

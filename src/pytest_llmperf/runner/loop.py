@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import time
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -67,6 +68,8 @@ class Sampling:
     crowded: int = 0
     """Rounds of an open loop for which no thread was free when they were due."""
     zero_ns: int = -1
+    began: float = 0.0
+    """The Unix time of that moment, which other processes know too."""
     schedule: Schedule = field(init=False)
     _scored: bool | None = None
     """Whether the body scores its rounds itself; None until one came to its end."""
@@ -115,7 +118,7 @@ class Sampling:
     def _start(self) -> None:
         if self.zero_ns >= 0:
             return
-        self.zero_ns = self.clock.now_ns()
+        self.zero_ns, self.began = self.clock.now_ns(), time()
         for budget in self.budgets:
             budget.start()
         self.recorder.gates.append(self._admit)

@@ -208,7 +208,7 @@ def _ceiling(objectives: Sequence[Objective], series: tuple[Series, ...], confid
     if any(len(one.judged) != len(one.judged_rounds) for one in series):
         return None  # the rate is that of rounds, and a ceiling one of calls
     most = [one for one in objectives if one.metric == "throttle_rate" and one.direction == "<="]
-    tolerated = max((one.bound for one in most if 0 < one.bound < 1), default=0.05)
+    tolerated = min((one.bound for one in most if 0 < one.bound < 1), default=0.05)
     return rate_ceiling(series, tolerated, confidence)
 
 

@@ -8,7 +8,6 @@ JUnit and annotations then work as for any failing test.
 from __future__ import annotations
 
 import functools
-import random
 import threading
 import unittest
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -20,9 +19,9 @@ import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
-from pytest_llmperf.plugin import clocks, coroutines, tapes
+from pytest_llmperf.plugin import clocks, coroutines, seeds, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
-from pytest_llmperf.plugin.session import Run, place, plain_nodeid, together
+from pytest_llmperf.plugin.session import Run, place, together
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ class Execution:
         substitute = self._substitute()
         offline = self._simulator is not None or (self.tape is not None and not self.tape.records)
         without_key = keys.not_asked_for(self._recorder.warn) if offline else nullcontext()
-        repeatable = _same_random_numbers(f"{self._seed} {self.sampling.dispatched}") if offline else nullcontext()
+        repeatable = seeds.same_random_numbers(f"{self._seed} {self.sampling.dispatched}") if offline else nullcontext()
         try:
             self.item.obj = swapped
             with _seen_by_unittest(self.item, swapped), observing(self._recorder, substitute), without_key, repeatable:
@@ -326,9 +325,8 @@ class Execution:
 
     @property
     def _seed(self) -> int:
-        """The seed of a test is its own, so that the order of tests and xdist's distribution change nothing."""
-        part = f" part {place(self.item.config)}" if self.is_part else ""
-        return random.Random(f"{self.run.settings.seed} {plain_nodeid(self.item.nodeid)}{part}").getrandbits(32)
+        """Of this test, and of this process's part in it."""
+        return seeds.of_test(self.item, self.run.settings.seed, part=self.is_part)
 
     @property
     def source(self) -> Source:
@@ -387,17 +385,6 @@ def _seen_by_unittest(item: pytest.Function, swapped: Callable[..., object]) -> 
         yield
     finally:
         delattr(case, item.name)
-
-
-@contextmanager
-def _same_random_numbers(seed: str) -> Iterator[None]:
-    """Python's own random numbers, by which the SDK jitters its back-off, are part of a simulated run's seed."""
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
 
 
 def _virtual_clock() -> type[VirtualClock]:

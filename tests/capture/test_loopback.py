@@ -106,21 +106,21 @@ def test_a_stream_over_the_wire_shows_every_moment(observed):
 
 
 def test_in_a_busy_loop_a_wait_is_not_shortened(observed):
-    """The loop tells a turn late that the request was sent; the server's 50 ms began before."""
+    """The loop is blocked from when the server has the request, and tells of its sending only then."""
+    received = threading.Event()
 
     def slow(handler):
+        received.set()
         time.sleep(0.05)
         json_answer(200, MESSAGE)(handler)
 
-    async def busy():
-        while True:
-            time.sleep(0.02)
+    async def block():
+        while not received.wait(0.01):
             await asyncio.sleep(0)
+        time.sleep(0.1)
 
     async def use(client):
-        others = asyncio.create_task(busy())
-        await client.messages.create(**ASKED)
-        others.cancel()
+        await asyncio.gather(block(), client.messages.create(**ASKED))
 
     with serving(slow) as server:
         asyncio.run(with_async_sdk(server, use))

@@ -15,6 +15,7 @@ from capture.loopback import ASKED, EVENT_STREAM, MESSAGE, OVERLOADED, streamed
 from pytest_llmperf.capture import Recorder, observing
 from pytest_llmperf.capture import recorder as recorder_module
 from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, Chunk, Connection, End, Provenance, Timeline, header
+from pytest_llmperf.core.generation import Delta
 
 URL = "http://api.test/v1/messages"
 
@@ -47,6 +48,17 @@ def test_calls_come_in_dispatch_order_and_are_forgotten_when_taken(observed):
     assert [call.first.generation.request_model for call in observed.calls("round")] == ["a", "b"]
     assert observed.calls("round") == observed.take("round")
     assert observed.take("round") == ()
+
+
+def test_a_response_that_is_kept_keeps_nothing_of_what_was_taken(observed):
+    """An SDK's responses often live until the garbage collector comes; the chunks and deltas of theirs do not."""
+    with client(stream).stream("POST", URL, json=ASKED) as response:
+        response.read()
+    taken = observed.take("round")
+    kept = [chunk.at_ns for chunk in taken[0].last.exchange.chunks]
+    del taken
+    left = [one for one in gc.get_objects() if isinstance(one, Chunk | Delta) and one.at_ns in kept]
+    assert (len(kept), left, response.status_code) == (7, [], 200)
 
 
 def test_what_is_no_llm_traffic_is_dropped(observed):
@@ -102,7 +114,7 @@ def test_many_undecoded_answers_are_decoded_on_the_way(observed, monkeypatch):
     monkeypatch.setattr(recorder_module, "UNDECODED_LIMIT", 3)
     decoded = []
     real = recorder_module.wire.decode
-    monkeypatch.setattr(recorder_module.wire, "decode", lambda exchange: decoded.append(1) or real(exchange))
+    monkeypatch.setattr(recorder_module.wire, "decode", lambda *asked: decoded.append(1) or real(*asked))
     mock = client(stream)
     for _ in range(10):
         mock.post(URL, json=ASKED)
@@ -297,7 +309,7 @@ def observed_with_gap():
 
 def test_a_decoder_that_fails_is_a_warning(observed, monkeypatch):
     """An error of the decoding is reported and drops the attempt."""
-    monkeypatch.setattr(recorder_module.wire, "decode", lambda _: 1 // 0)
+    monkeypatch.setattr(recorder_module.wire, "decode", lambda *_: 1 // 0)
     client(message).post(URL, json=ASKED)
     assert observed.take("round") == ()
     assert "ZeroDivisionError" in observed.warnings[0]
@@ -308,7 +320,7 @@ def test_a_gate_is_asked_when_it_cannot_be_told_what_leaves(observed, monkeypatc
     """A gate guards money: if recognising fails, the gate is asked all the same."""
     asked = []
     observed.gates.append(lambda: asked.append(1))
-    monkeypatch.setattr(recorder_module.wire, "recognise", lambda _: 1 // 0)
+    monkeypatch.setattr(recorder_module.wire, "recognise", lambda *_: 1 // 0)
     client(message).get("http://docs.test/page")
     assert asked == [1]
     assert "ZeroDivisionError" in observed.warnings.pop()

@@ -239,12 +239,41 @@ def test_two_watches_do_not_disturb_each_other(first_out):
         await asyncio.sleep(0)
         lags[first_out].stop()
         time.sleep(0.05)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+        end = perf_counter_ns()
         lags[1 - first_out].stop()
+        return end, vars(asyncio.get_running_loop()._selector)
+
+    end, attributes = asyncio.run(main())
+    begun, ended = max(lags[1 - first_out].stalls, key=lambda stall: stall[1] - stall[0])
+    assert ended - begun >= 50 * MS
+    assert end - ended >= 90 * MS
+    assert all(length < 50 for length in lengths_ms(lags[first_out]))
+    assert ("select" in attributes) is (first_out == 0)  # the one below stays, and passes everything through
+
+
+def test_a_turn_that_is_under_way_at_the_end_counts():
+    """Whatever blocks the loop last is a stall as well."""
+    lag = LoopLag()
+
+    async def main():
+        with lag:
+            await asyncio.sleep(0)
+            time.sleep(0.05)
 
     asyncio.run(main())
-    assert lengths_ms(lags[1 - first_out])[-1] >= 50
-    assert all(length < 50 for length in lengths_ms(lags[first_out]))
+    assert lengths_ms(lag)[-1] >= 50
+
+
+def test_no_moment_is_known_better_than_to_a_millisecond():
+    """Also an idle loop has to wake up."""
+
+    async def main():
+        with LoopLag() as lag:
+            await asyncio.sleep(0.02)
+            return lag.around(perf_counter_ns())
+
+    assert asyncio.run(main()) >= 0.001
 
 
 @pytest.mark.parametrize("level", [0, -0.5, 1.5, float("nan")])

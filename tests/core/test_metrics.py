@@ -599,3 +599,24 @@ class TestRecordings:
     def test_an_untimed_failure_is_slow_all_the_same(self):
         """That a call failed needs no clock."""
         assert values(call(provenance="untimed", failure="api_error: x"), "ttft", "e2e") == (INF, INF)
+
+
+UNASKED = "no usage came (stream_options.include_usage was not asked for)"
+
+
+def test_tokens_that_nobody_asked_for_are_absent_for_that_reason():
+    """Without usage no rate, no count and no cost is guessed; times are what they are."""
+    one = measured(call(usage=Usage(), uncounted=UNASKED))
+    names = ("tpot", "output_tps", "e2e_tps", "input_tokens", "output_tokens", "cost")
+    assert {name: one.absent.get(name) for name in names} == dict.fromkeys(names, UNASKED)
+    assert (one.values["ttft"], one.values["e2e"]) == (0.1, 0.2)
+
+
+def test_a_protocol_that_is_not_decoded_has_an_end_and_nothing_else():
+    """Bytes and times are measured, words and counts are absent."""
+    reason = "protocol not decoded"
+    made = attempt(0, 5, (), body=300, streamed=True, usage=Usage(), undecoded=reason, uncounted=reason)
+    one = measured(call(made))
+    names = ("ttft", "ttfat", "tpot", "output_tps", "event_gap", "output_tokens", "cost")
+    assert {name: one.absent.get(name) for name in names} == dict.fromkeys(names, reason)
+    assert one.values["e2e"] == 0.3

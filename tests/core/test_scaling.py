@@ -1,6 +1,7 @@
 """A metric over a factor: drops, rises, shapes and knees, each with a verdict of its own."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,6 +192,17 @@ class TestDoubtAndRefusals:
         verdict = one(slow, shape="linear")
         assert verdict.outcome is INCONCLUSIVE
         assert verdict.reason.startswith("client-bound: ")
+
+    def test_it_is_doubted_by_the_calls_own_lateness_too(self):
+        """The loops hardly ever stalled, but they did when these calls' tokens came."""
+        arms = curve(lambda x: 0.5 + x / 100, (1, 2, 5, 10, 25, 50), n=60, clock="realtime", loop_lag=0.0)
+        metrics = ("ttft", "attempt_ttft", "e2e")
+        late = [
+            replace(a, measurements=tuple(replace(m, late=dict.fromkeys(metrics, lag)) for m in a.measurements))
+            for a, lag in zip(arms, [0.0001, 0.02, 0.05, 0.1, 0.25, 0.5], strict=True)
+        ]
+        assert one(arms, shape="linear").outcome is PASSED
+        assert one(late, shape="linear").outcome is INCONCLUSIVE
 
     @pytest.mark.parametrize("value", ["many", None, True, math.inf])
     def test_a_factor_without_numbers_is_refused(self, value):

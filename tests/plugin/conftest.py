@@ -237,4 +237,5 @@ def _laid_out(
 
 def _is_ours(name: str) -> bool:
     """Whether a variable of the outer run would change an inner one."""
-    return name.startswith(("ANTHROPIC_", "PYTEST_", "COV_")) or name in ("CI", "GITHUB_ACTIONS")
+    known = ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+    return name.startswith(("ANTHROPIC_", "OPENAI_", "PYTEST_", "COV_")) or name in known

@@ -41,7 +41,7 @@ def test_the_command_line_beats_the_environment_beats_the_ini_file(configured):
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_an_option_has_the_same_name_in_all_places(configured, option):
     """Every option is read from the command line, the environment and the ini file alike."""
-    given = {"json": "x.json", "profile": "x", "off": "true"}.get(option.name, (*option.choices, "0.75", "7")[-1])
+    given = "true" if option.flag else {"json": "x.json", "profile": "x"}.get(option.name, "7")
     given = {"confidence": "0.75", "clock": "realtime"}.get(
         option.name, option.choices[-1] if option.choices else given
     )

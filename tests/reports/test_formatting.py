@@ -91,3 +91,11 @@ def test_the_error_bar_is_shown_in_real_time_only(clock, lines):
     shown = formatting.error_bars(result(series_=[series(calls(3), clock=clock, loop_lag=0.0031)]))
     assert shown == ["error bar of every time: 3.1 ms, the event loop's lateness (p99)"] * lines
     assert formatting.error_bars(result(series_=[series(calls(3), clock=clock)])) == []
+
+
+def test_the_error_bar_tells_how_busy_the_client_was():
+    """The processor time of its process, as a share of one core."""
+    (shown,) = formatting.error_bars(
+        result(series_=[series(calls(3), clock="realtime", loop_lag=0.01, cpu_share=0.544)])
+    )
+    assert shown == "error bar of every time: 10 ms, the event loop's lateness (p99); the client took 54 % of a core"

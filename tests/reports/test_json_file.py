@@ -15,7 +15,7 @@ from factories import calls, failed_measurement, measurement, report, result, se
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import METRICS
-from pytest_llmperf.reports import json_file
+from pytest_llmperf.reports import files, json_file
 
 VALIDATOR = jsonschema.Draft202012Validator(json_file.schema())
 
@@ -51,10 +51,12 @@ class TestDocument:
             "source": "simulated",
             "clock": "virtual",
             "location": None,
+            "parameters": None,
             "interrupted": False,
             "error": "",
             "notes": [],
             "ceiling": None,
+            "remarks": [],
         }
         assert arm.pop("metrics")["ttft"] == {
             "unit": "s",
@@ -64,15 +66,38 @@ class TestDocument:
             **dict.fromkeys(("mean", "min", "p50", "p90", "p95", "p99", "max"), 1.0),
         }
         assert arm.pop("series")["e2e"] == [11.0]
+        assert arm.pop("timeline") == {
+            "rounds": {
+                "number": [0],
+                "judged": [True],
+                "warmup": [False],
+                "started": [0.0],
+                "ended": [11.5],
+                "failure": [""],
+            },
+            "calls": {
+                "round": [0],
+                "judged": [True],
+                "dispatched": [0.0],
+                "finished": [11.0],
+                "throttled": [0],
+                "failure": [""],
+            },
+        }
         assert arm == {
             "name": "",
             "factors": {},
             "rounds": {"judged": 1, "warmup": 0, "failed": 0},
+            "model": "claude-opus-4-20250514",
+            "endpoint": "api.anthropic.com",
+            "streaming": "yes",
             "calls": 1,
+            "call_rounds": [0],
             "attempts": 1,
             "failures": {},
             "unattributed": 0,
             "loop_lag": None,
+            "cpu_share": None,
             "ended_by": "",
             "rate_per_minute": None,
             "arrival": "",
@@ -84,6 +109,8 @@ class TestDocument:
                 "cache_read_input_tokens": 0,
                 "cost_usd": 0.05,
             },
+            "unjudged": {},
+            "waterfall": None,
         }
         assert judged == {
             "claim": "p95 ttft <= 2340 ms",
@@ -226,18 +253,22 @@ class TestSchema:
             assert not VALIDATOR.is_valid(wrong), key
 
 
+def write(run, path):
+    files.write("json", json_file.document(run), path, option="--llmperf-json")
+
+
 class TestWrite:
     def test_what_is_read_is_what_was_meant(self, tmp_path):
         """Folders on the way are made, and nothing else is left."""
         path = tmp_path / "out" / "of" / "run.json"
-        json_file.write(varied(), path)
+        write(varied(), path)
         assert json.loads(path.read_text(encoding="utf-8")) == json_file.document(varied())
         assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]
 
     def test_a_series_is_one_line(self, tmp_path):
         """A thousand calls do not make a thousand lines."""
         path = tmp_path / "run.json"
-        json_file.write(report(result(series_=[series(calls(3))])), path)
+        write(report(result(series_=[series(calls(3))])), path)
         assert '            "ttft": [0.801, 0.8, 0.802],' in path.read_text(encoding="utf-8").splitlines()
 
     def test_an_older_report_is_replaced_whole(self, tmp_path):
@@ -245,7 +276,7 @@ class TestWrite:
         path, ordinary = tmp_path / "run.json", tmp_path / "ordinary"
         ordinary.touch()
         path.write_text("x" * 100_000, encoding="utf-8")
-        json_file.write(report(), path)
+        write(report(), path)
         assert json.loads(path.read_text(encoding="utf-8"))["tests"] == []
         assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
 
@@ -253,7 +284,7 @@ class TestWrite:
         """The file it points to is written."""
         path = tmp_path / "latest.json"
         path.symlink_to(tmp_path / "run.json")
-        json_file.write(report(), path)
+        write(report(), path)
         assert path.is_symlink()
         assert (tmp_path / "run.json").is_file()
 
@@ -264,7 +295,7 @@ class TestWrite:
         os.mkfifo(path)
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            json_file.write(report(), path)
+            write(report(), path)
             assert json.loads(os.read(reader, 65536))["tests"] == []
         finally:
             os.close(reader)
@@ -275,15 +306,15 @@ class TestWrite:
         with pytest.raises(
             UsageError, match=r"could not be written to .*: Is a directory; give --llmperf-json the path"
         ):
-            json_file.write(report(), tmp_path)
+            write(report(), tmp_path)
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match="could not be written"):
-            json_file.write(report(), tmp_path / "file" / "run.json")
+            write(report(), tmp_path / "file" / "run.json")
 
     def test_a_failing_write_leaves_the_old_report(self, tmp_path, monkeypatch):
         """A full disk costs the new report only."""
         path = tmp_path / "run.json"
-        json_file.write(report(), path)
+        write(report(), path)
         before = path.read_bytes()
 
         def full(self, target):
@@ -291,12 +322,12 @@ class TestWrite:
 
         monkeypatch.setattr("pathlib.Path.replace", full)
         with pytest.raises(UsageError, match="No space left"):
-            json_file.write(varied(), path)
+            write(varied(), path)
         assert path.read_bytes() == before
         assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
 
     def test_text_that_is_not_utf_8_is_kept(self, tmp_path):
         """An error message may hold a byte that was never text."""
         path = tmp_path / "run.json"
-        json_file.write(report(result(error="caf\udce9 ☕")), path)
+        write(report(result(error="caf\udce9 ☕")), path)
         assert json.loads(path.read_text(encoding="utf-8"))["tests"][0]["error"] == "caf\udce9 ☕"

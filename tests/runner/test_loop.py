@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -15,13 +16,18 @@ import anyio
 import httpx2
 import pytest
 
+from pytest_llmperf.capture import Recorder
+from pytest_llmperf.clock.wall import WallClock
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.runner.arms import product
 from pytest_llmperf.runner.budget import Budget
+from pytest_llmperf.runner.loop import Sampling
+from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.stopping import EarlyStop
 from runner.conftest import ASKED, SAID, URL
 
@@ -58,6 +64,22 @@ def test_rounds_are_run_one_after_the_other(sampling, wire):
         (3, 3.0, 1.0),
     ]
     assert (series.clock, series.unattributed, series.ended_by, one.over) == ("manual", 0, "", True)
+
+
+def test_each_call_says_how_late_the_client_may_have_been(sampling, wire):
+    """By the moments of its own answer; it is asked while the garbage collector is kept away."""
+    one = sampling(rounds=2, warmup=0)
+    asked = []
+
+    def lateness(at_ns):
+        asked.append((at_ns, gc.isenabled()))
+        return len(asked) / 1000
+
+    one.lateness = lateness
+    one.run(wire.ask)
+    assert [each.late["e2e"] for each in finished(one).judged] == [0.001, 0.002]
+    assert asked == [(6_000_000_000, False), (7_000_000_000, False)]
+    assert gc.isenabled()
 
 
 def test_coroutines_are_run_in_the_loop_that_is_there(sampling, wire, run_on):
@@ -460,3 +482,26 @@ def test_a_hanging_call_does_not_hold_up_a_verdict(sampling, clock, run_on):
     verdict = judge(finished(one), objective)
     assert verdict.outcome is Outcome.PASSED
     assert verdict.reason.startswith("1 of ")
+
+
+def test_the_client_says_how_busy_it_was():
+    """Its processor time over the time that sampling took, where time passes in reality."""
+    one = Sampling(Plan(rounds=2, warmup=0), WallClock(), Recorder(time.perf_counter_ns), PriceBook())
+    spent = []
+
+    def compute():
+        began = time.process_time()
+        while time.process_time() - began < 0.02:
+            pass
+        spent.append(time.process_time() - began)
+
+    one.run(compute)
+    taken = one.rounds[-1].ended
+    assert sum(spent) / taken <= finished(one).cpu_share <= (sum(spent) + 0.5) / taken
+
+
+def test_a_clock_of_its_own_has_no_busy_client(sampling, wire):
+    """What the processor took says nothing beside a time that did not pass."""
+    one = sampling(rounds=2, warmup=0)
+    one.run(wire.ask)
+    assert finished(one).cpu_share is None

@@ -96,6 +96,15 @@ def test_a_stream_that_was_cut():
     )
 
 
+def test_why_a_stream_has_no_counts():
+    """Nobody asked for them, or they were asked for and never came."""
+    whole = (chunk(said(content="Hi")), chunk(said(finish_reason="stop")), DONE)
+    asked = json.dumps({"stream": True, "stream_options": {"include_usage": True}}).encode()
+    assert decode(*whole).uncounted == "no usage came (stream_options.include_usage was not asked for)"
+    assert decode(*whole, request_body=asked).uncounted == "no usage came"
+    assert decode(*whole).complete
+
+
 def test_an_error_inside_a_stream():
     """An error is the attempt's failure, whatever the status said."""
     error = b'data: {"error": {"type": "server_error", "message": "went away"}}\n\n'

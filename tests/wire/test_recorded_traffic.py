@@ -115,9 +115,9 @@ def test_passes(facts):
     ]
 
 
-@each(OTHERS)
+@each([facts for facts in OTHERS if not facts["api"].startswith(("openai.chat", "openai.responses"))])
 def test_other_calls_are_not_generations(facts):
-    """A count of tokens, or a call of a protocol that is only read in recordings, is no generation to be measured."""
+    """A count of tokens is no generation to be measured."""
     assert wire.recognise(exchange_of(facts)) is None
     assert wire.decode(exchange_of(facts)) is None
 

@@ -4,6 +4,8 @@ import gzip
 import subprocess
 import sys
 
+import pytest
+
 from pytest_llmperf import wire
 from wire.attempts import STOP, attempt, change, start, text
 
@@ -37,11 +39,29 @@ def test_importing_it_is_light():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_protocols_that_are_only_read():
-    """A call of OpenAI's can be read in a recording, and is not measured."""
-    exchange = attempt(url="https://api.openai.com/v1/chat/completions")
-    assert wire.recognise(exchange) is None
-    assert wire.protocol_of(exchange, wire.LEGIBLE) is wire.openai_chat
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://api.anthropic.com/v1/messages", "anthropic.messages"),
+        ("https://api.openai.com/v1/chat/completions", "openai.chat"),
+        ("https://api.openai.com/v1/responses", "openai.responses"),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com/model/anthropic.claude-v2/invoke", "anthropic.bedrock"),
+    ],
+)
+def test_calls_that_are_measured(url, name):
+    """Each provider's generation calls have their protocol's name."""
+    assert wire.recognise(attempt(url=url)) == name
+
+
+def test_other_protocols_may_be_asked():
+    """Whoever asks says which protocols are known."""
+    assert wire.recognise(attempt(), [wire.openai_chat]) is None
+    assert wire.decode(attempt(), [wire.openai_chat]) is None
+
+
+def test_what_is_legible_is_measured():
+    """There is no protocol that is read in recordings and nowhere else."""
+    assert set(wire.LEGIBLE) < set(wire.PROTOCOLS)
 
 
 def test_events_by_name():

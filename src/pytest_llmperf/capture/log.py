@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
-from pytest_llmperf.capture import connection
+from pytest_llmperf.capture import arrival, connection
 from pytest_llmperf.capture.redaction import clean_headers, clean_url
+from pytest_llmperf.clock.time_module import in_virtual_time
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import Chunk, Connection, End, Exchange, Provenance, Timeline
 from pytest_llmperf.core.generation import Generation
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 65_536
-"""Bytes of a body that a socket takes in one go; also where asyncio begins to make a writer wait."""
+"""Bytes of a body that a socket takes in one go."""
 OPEN = End.OPEN  # looking up an enum's member costs as much as a call
 
 
@@ -105,6 +106,15 @@ class CallLog:
             first_event_ns=self.first_event_ns if timed else None,
         )
 
+    def forget(self) -> None:
+        """Let go of what was decoded.
+
+        The client may keep a response, and with it the log of its body, until the garbage collector comes; for every
+        chunk and delta of it that comes sooner, and takes as long as the heap of an SDK is large.
+        """
+        for log in self.attempts:
+            log.forget()
+
 
 class AttemptLog:
     """One HTTP attempt while it runs. What is not known yet is a value of the class: fewer stores for each request."""
@@ -123,6 +133,8 @@ class AttemptLog:
     error = ""
     decoded = False
     """Looked at after its end: only what it meant is left."""
+    watch: arrival.Watch | None = None
+    """Knows when a chunk arrived that the reader gets now, where that is known better than that it is now."""
     _asked: Asked | None = None
     _attempt: Attempt | None = None
 
@@ -143,6 +155,17 @@ class AttemptLog:
         """Report an error of our own."""
         self._recorder.trouble(error)
 
+    def connected(self, name: str, info: Any) -> None:
+        """A trace event came; of a new connection it tells the stream."""
+        if name.endswith(connection.CONNECTED):
+            self._recorder.connected(info.get("return_value"))
+
+    @never_raises
+    def watch_arrivals(self, response: Any) -> None:
+        """From now on know of the chunks of this response when they arrived; those of a substitute came at once."""
+        if self.end is OPEN and not self.substituted and not in_virtual_time():
+            self.watch = self._recorder.watch(response)
+
     def finish(self, end: End, error: BaseException | None = None) -> None:
         """The body came to an end. The first end counts: closing after it changes nothing. Never raises."""
         if self.end is not OPEN:
@@ -153,6 +176,9 @@ class AttemptLog:
                 self.error = _described(error)
             self.ended_ns = self.now_ns()
             self._let_go()
+            if self.watch is not None:
+                watch, self.watch = self.watch, None
+                self._recorder.watched(watch)
         except Exception as trouble:  # noqa: BLE001 - ours, and not the application's affair
             self.trouble(trouble)
         self._recorder.ended(self)
@@ -173,6 +199,11 @@ class AttemptLog:
             self.parts, self.events, self.response_headers = [], [], ()
         return attempt
 
+    def forget(self) -> None:
+        """Let go of what was decoded, times of chunks included."""
+        if self.decoded:
+            self._attempt, self.times = None, []
+
     def exchange(self) -> Exchange:
         """The attempt as a value, with its body."""
         events = list(self.events)
@@ -181,12 +212,15 @@ class AttemptLog:
             events, substituted=self.substituted, answered=self.headers_ns is not None, standard=standard
         )
         request = self.asked()
+        sent_ns = self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE)
+        # A busy loop comes to the head after the body has arrived, and may be told of the sending later still.
+        headers_ns = _no_later(self.headers_ns, self.times[:1])
         exchange = replace(
             request.exchange(self.started_ns),
-            sent_ns=self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE),
+            sent_ns=_no_later(sent_ns, self.times[:1]),
             status=self.status,
             response_headers=clean_headers(getattr(self.response_headers, "raw", self.response_headers)),
-            headers_ns=self.headers_ns,
+            headers_ns=headers_ns,
             chunks=tuple(map(Chunk, self.times, self.parts)),
             ended_ns=self.ended_ns,
             end=self.end,
@@ -256,6 +290,10 @@ def _on_timeline(exchange: Exchange, timeline: Timeline) -> Exchange:
         ended_ns = chunks[-1].at_ns if chunks else zero + timeline.headers_ns
     answered = None if exchange.status is None else zero + timeline.headers_ns
     return replace(exchange, headers_ns=answered, chunks=chunks, ended_ns=ended_ns)
+
+
+def _no_later(moment_ns: int | None, than: list[int]) -> int | None:
+    return None if moment_ns is None else min([moment_ns, *than])
 
 
 def _described(error: BaseException) -> str:

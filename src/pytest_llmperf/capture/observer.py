@@ -152,6 +152,7 @@ class AsyncObservingTransport(ObservingTransport):
         finally:
             untrace()
         self.answered(log, response)
+        log.watch_arrivals(response)
         return response
 
 
@@ -199,6 +200,7 @@ def _async_callback(log: AttemptLog, chained: Any) -> Callable[[str, Any], Any]:
     async def trace(name: str, info: Any) -> Any:
         try:
             append((name, now_ns()))
+            log.connected(name, info)
         except Exception as error:  # noqa: BLE001 - ours, and not the client's affair
             log.trouble(error)
         return None if chained is None else await chained(name, info)

@@ -10,26 +10,40 @@ import threading
 import traceback
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import PurePath
 from typing import Any
 
 from pytest_llmperf import wire
+from pytest_llmperf.capture.arrival import Lines, Watch
 from pytest_llmperf.capture.attribution import ROUND, Owner
 from pytest_llmperf.capture.log import OPEN, AttemptLog, CallLog, asked, decoded_attempt, never_raises
+from pytest_llmperf.clock.time_module import in_virtual_time
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import End, Exchange
 
 UNDECODED_LIMIT = 256
 """Ended attempts whose bodies are kept until somebody asks; about 10 MB of 300-token streams."""
+FEW_STREAMS = 4
+"""Up to so many at once an event loop comes in time, and following them off the loop would cost more than it gives."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 CALL: ContextVar[tuple[weakref.ref[Recorder], CallLog] | None] = ContextVar("llmperf_call", default=None)
 """The SDK call that is running in this context."""
 _LAST_CALL: ContextVar[weakref.ref[CallLog] | None] = ContextVar("llmperf_last_call", default=None)
 """Without a known SDK: the call whose attempt this context sent last. Weak: a context may live for ever."""
+
+
+_ON_THE_LOOP = (
+    "many streams at once, on connections whose bytes the system does not count (Linux counts those of TCP): their"
+    " times are those at which the event loop came to them"
+)
+_AS_A_WHOLE = (
+    "over TLS (or HTTP/2) what the event loop read in one go has one time, at which the last of it had arrived: where"
+    " the loop is busy, events may look later than they were"
+)
 
 
 class _Unattributed:
@@ -39,16 +53,28 @@ class _Unattributed:
 class Recorder:
     """Observed calls, by the key of their round.
 
+    Args:
+        few_streams: with more at once, the connections are followed off the event loop.
+
     Attributes:
         now_ns: the clock all times are read from, in nanoseconds.
         warnings: findings in words, each once: errors of our own code, a client shared across event loops, …
         gates: called before each attempt that looks like LLM traffic; what they raise reaches the application.
         responses: to which SDK call a response belongs.
         past: how many calls of a known SDK were answered although no request of theirs was seen.
+        protocols: by which traffic is known for that of an LLM.
     """
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        now_ns: Callable[[], int],
+        protocols: Sequence[wire.Protocol] = wire.PROTOCOLS,
+        *,
+        few_streams: float = FEW_STREAMS,
+    ) -> None:
         self.now_ns = now_ns
+        self.protocols = protocols
+        self._few_streams = few_streams
         self.warnings: list[str] = []
         self.gates: list[Callable[[], None]] = []
         self.past = 0
@@ -57,6 +83,7 @@ class Recorder:
         self._rounds: Counter[Hashable] = Counter()
         self._open: set[AttemptLog] = set()
         self._undecoded: deque[AttemptLog] = deque()
+        self._lines = Lines(now_ns)
         # Re-entrant: the garbage collector may end a dropped response in the thread that holds it.
         self._lock = threading.RLock()
 
@@ -97,7 +124,10 @@ class Recorder:
         with self._lock:
             logs = self._calls.pop(key, [])
         calls = self._as_calls(logs)
+        for log in logs:
+            log.forget()
         self._forget_decoded()
+        self._lines.trim()
         return calls
 
     def take_unattributed(self) -> tuple[Call, ...]:
@@ -106,6 +136,10 @@ class Recorder:
         Those made while no round was running, or by a task or thread older than all of several running rounds.
         """
         return self.take(_Unattributed)
+
+    def lateness(self, at_ns: int) -> float | None:
+        """By how many seconds at the most a chunk was stamped too late; None unless that was seen off the loop."""
+        return self._lines.lateness(at_ns)
 
     def warn(self, text: str) -> None:
         """Keep a finding, once."""
@@ -152,12 +186,40 @@ class Recorder:
             return None
         call.attempts.append(log)
         self._open.add(log)
+        if len(self._open) > self._few_streams:
+            self._follow()
         return log
 
     def ended(self, log: AttemptLog) -> None:
         """An attempt came to its end. Takes no lock: the garbage collector may call it anywhere."""
         self._open.discard(log)
         self._undecoded.append(log)
+
+    @never_raises
+    def connected(self, stream: Any) -> None:
+        """A client made a connection: watch it from the first, also when the loop comes late to the first answer."""
+        if not in_virtual_time():
+            self._lines.line(stream)
+
+    def watch(self, response: Any) -> Watch | None:
+        """Watch the connection that a response is read from, with more than a few at once off the event loop too."""
+        stream = response.extensions.get("network_stream")
+        if stream is None:
+            return None
+        watch = self._lines.watch(stream)
+        if self.in_flight > self._few_streams and (watch is None or self._lines.uncounted):
+            self.warn(_ON_THE_LOOP)
+        return watch
+
+    def watched(self, watch: Watch) -> None:
+        """The response has ended."""
+        watch.end()
+        if not watch.exact:
+            self.warn(_AS_A_WHOLE)
+
+    def stop_watching(self) -> None:
+        """Nobody is observed any more."""
+        self._lines.stop()
 
     def decoded(self, log: AttemptLog) -> Attempt | None:
         """The attempt with what it meant, or None for what is no LLM traffic or cannot be decoded."""
@@ -167,6 +229,10 @@ class Recorder:
         return attempt
 
     # Inside
+
+    @never_raises
+    def _follow(self) -> None:
+        self._lines.follow()
 
     def _as_calls(self, logs: list[CallLog]) -> tuple[Call, ...]:
         return tuple(call for log in logs if (call := log.call()) is not None)
@@ -184,11 +250,11 @@ class Recorder:
     @never_raises
     def _decode(self, log: AttemptLog) -> Attempt | None:
         exchange = log.exchange()
-        return decoded_attempt(exchange, wire.decode(exchange))
+        return decoded_attempt(exchange, wire.decode(exchange, self.protocols))
 
     def _recognised(self, request: Any) -> bool:
         try:
-            return wire.recognise(asked(request).exchange(started_ns=0)) is not None
+            return wire.recognise(asked(request).exchange(started_ns=0), self.protocols) is not None
         except Exception as error:  # noqa: BLE001 - a gate guards money: in doubt it is asked
             self.trouble(error)
             return True

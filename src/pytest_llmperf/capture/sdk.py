@@ -1,7 +1,8 @@
 """Where an SDK's logical call begins and ends, and when it hands over the first content.
 
-Only the Anthropic SDK is known: `request` of its two base clients, through which every call with all its retries goes,
-and the iteration of its two stream classes. Without them attempts are still grouped, by their retry count.
+The SDKs of Anthropic and OpenAI are known, which are built alike: `request` of two base clients, through which every
+call with all its retries goes, and the iteration of two stream classes. Without them attempts are still grouped, by
+their retry count.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from pytest_llmperf.capture.patches import Patches
 from pytest_llmperf.capture.recorder import CALL, Recorder
 
 _SLOTS = ("_call", "_events", "_recorder")
+KNOWN = ("anthropic", "openai")
+"""Names of the packages whose calls can be followed."""
 CONTENT_EVENTS = frozenset({"content_block_delta", "completion"})
+_SAID = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
+"""What a delta of a chat's choice may bring; one that only names the role brings none of it."""
 
 
 def install(recorder: Recorder, patches: Patches, module: ModuleType) -> None:
-    """Follow the calls of *module*, the imported `anthropic`; a part that is not there is named in a warning."""
+    """Follow the calls of *module*, one of `KNOWN`, imported; a part that is not there is named in a warning."""
     base = sys.modules.get(f"{module.__name__}._base_client")
     for owner, name, make in (
         (getattr(base, "SyncAPIClient", None), "request", _request),
@@ -140,11 +145,20 @@ def _waiting(recorder: Recorder, patches: Patches, stream: Any) -> CallLog | Non
 
 def _look(recorder: Recorder, call: CallLog, event: Any) -> bool:
     """Whether *event* is content; the first one is noted."""
-    if getattr(event, "type", None) not in CONTENT_EVENTS:
+    if not _is_content(event):
         return False
     if call.first_event_ns is None:
         call.first_event_ns = recorder.stamp()
     return True
+
+
+def _is_content(event: Any) -> bool:
+    """Whether an SDK's event brings a part of the answer: a message's or a response's delta, or a chat's chunk."""
+    kind = getattr(event, "type", None)
+    if kind is not None:
+        return kind in CONTENT_EVENTS or (str(kind).startswith("response.") and str(kind).endswith(".delta"))
+    deltas = [getattr(choice, "delta", None) for choice in getattr(event, "choices", None) or ()]
+    return any(getattr(delta, name, None) for delta in deltas for name in _SAID)
 
 
 class _Watched:

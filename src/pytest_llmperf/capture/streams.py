@@ -68,13 +68,13 @@ class AsyncBody(_Body):
     """A body read with `await`."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        log, now_ns = self.log, self.log.now_ns
+        log, now_ns, watch = self.log, self.log.now_ns, self.log.watch
         chunks: Any = None
         try:
             chunks = aiter(self.inner)
             async for chunk in chunks:
                 try:
-                    log.times.append(now_ns())
+                    log.times.append(now_ns() if watch is None else watch.arrived_ns(chunk))
                     log.parts.append(chunk)
                 except Exception as error:  # noqa: BLE001 - ours, and not the application's affair
                     log.trouble(error)

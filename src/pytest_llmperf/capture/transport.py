@@ -47,7 +47,8 @@ def observing(recorder: Recorder, substitute: Substitute | None = None) -> Itera
     """
     patches = Patches(recorder.warn)
     seam = _Seam(recorder, substitute, patches)
-    callbacks = dict.fromkeys(PACKAGES, seam.install) | {"anthropic": functools.partial(sdk.install, recorder, patches)}
+    follow = functools.partial(sdk.install, recorder, patches)
+    callbacks = dict.fromkeys(PACKAGES, seam.install) | dict.fromkeys(sdk.KNOWN, follow)
     imports = WhenImported(callbacks)
     try:
         for name, callback in callbacks.items():
@@ -60,6 +61,7 @@ def observing(recorder: Recorder, substitute: Substitute | None = None) -> Itera
         if imports in sys.meta_path:
             sys.meta_path.remove(imports)
         patches.undo()
+        recorder.stop_watching()
 
 
 class _Seam:

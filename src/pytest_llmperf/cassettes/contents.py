@@ -133,7 +133,7 @@ def _said(exchange: Exchange) -> Generation:
 def _counted_input(said: Generation) -> int | None:
     """Input tokens as the provider counts them."""
     usage = said.usage
-    holds_cached = any(protocol.INPUT_HOLDS_CACHED for protocol in wire.LEGIBLE if said.protocol == protocol.NAME)
+    holds_cached = any(protocol.INPUT_HOLDS_CACHED for protocol in wire.PROTOCOLS if said.protocol == protocol.NAME)
     if usage.input_tokens is None or not holds_cached:
         return usage.input_tokens
     return usage.input_tokens + (usage.cache_read_input_tokens or 0)

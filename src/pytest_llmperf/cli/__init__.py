@@ -15,7 +15,7 @@ import sys
 from typing import Protocol
 
 from pytest_llmperf._version import __version__
-from pytest_llmperf.cli import inspect, plan, pool, serve
+from pytest_llmperf.cli import capacity, compare, history, inspect, plan, pool, report, serve
 from pytest_llmperf.cli.status import DONE, WRONG
 from pytest_llmperf.core.errors import LLMPerfError
 
@@ -37,7 +37,16 @@ class Command(Protocol):
         """
 
 
-COMMANDS: dict[str, Command] = {"inspect": inspect, "plan": plan, "pool": pool, "serve": serve}
+COMMANDS: dict[str, Command] = {
+    "capacity": capacity,
+    "compare": compare,
+    "history": history,
+    "inspect": inspect,
+    "plan": plan,
+    "pool": pool,
+    "report": report,
+    "serve": serve,
+}
 
 
 def parser() -> argparse.ArgumentParser:

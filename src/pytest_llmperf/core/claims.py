@@ -153,7 +153,7 @@ class Contrast:
 
 
 SESSION_MARGIN = 1.10
-"""How far beyond what is allowed a regression must be shown while the variation between sessions is not known."""
+"""Ratio beyond which a regression must be shown, however little is allowed, while nobody knows how sessions differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,8 @@ class Regression:
     """How many claims share the probability of a wrong fail, as of an `Objective`."""
     attempt: int = 0
     """Which try this is, as of an `Objective`."""
+    arm: str | None = None
+    """The arm it is about."""
 
     @property
     def levels(self) -> Levels:
@@ -205,9 +207,9 @@ class Regression:
         return f"{self.statistic} {name} at most {wording.percent(self.allowed)}{slack} worse than {self.against}"
 
     def asked(self, metric: str, *, margin: float = 1.0) -> Question:
-        """What is asked of the two samples; a fail is asked of *margin* times the limit."""
+        """What is asked of the two samples; a fail is asked of a ratio of *margin* at least."""
         row, limit = METRICS.get(metric), 1 + self.allowed
-        bounds = limit * margin, limit * (1 + self.slack)
+        bounds = max(limit, margin), limit * (1 + self.slack)
         if row is not None and row.better == "higher":
             strict, relaxed = (1 / bound for bound in bounds)
             return Question(metric, self.statistic, "ratio", ">=", strict, relaxed, self.levels)

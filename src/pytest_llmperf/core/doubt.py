@@ -27,15 +27,20 @@ _LESS_LOAD = (
 )
 
 
+def lateness(series: Series) -> float:
+    """How late the client's loop was, in seconds: with a loop never nothing, without one nothing at all."""
+    return 0.0 if series.loop_lag is None or series.clock != "realtime" else max(series.loop_lag, _LEAST_ERROR)
+
+
 def doubted(series: Series, objective: Objective, decide: Callable[[float], Finding]) -> Finding:
     """Withdraw a verdict that the lateness of the client's own event loop could explain.
 
     *decide* judges with an error (seconds) added to the times of which nothing more exact is known.
     """
     finding = decide(0.0)
-    if series.loop_lag is None or series.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+    lag = lateness(series)
+    if not lag or finding.outcome is Outcome.INCONCLUSIVE:
         return finding
-    lag = max(series.loop_lag, _LEAST_ERROR)
     fairest = -lag if (finding.outcome is Outcome.FAILED) == (objective.direction == "<=") else lag
     if objective.metric in (*RATES_OF_A_CALL, "goodput"):
         fairest = -fairest
@@ -57,8 +62,8 @@ def doubted_pair(
     *decide* judges with an error (seconds) added to the times of the one and of the other.
     """
     finding = decide((0.0, 0.0))
-    lags = [0.0 if one.loop_lag is None else max(one.loop_lag, _LEAST_ERROR) for one in (arm, to)]
-    if not any(lags) or arm.clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+    lags = [lateness(arm), lateness(to)]
+    if not any(lags) or finding.outcome is Outcome.INCONCLUSIVE:
         return finding
     sign = -1 if (finding.outcome is Outcome.FAILED) == (direction == "<=") else 1
     if metric in RATES_OF_A_CALL:
@@ -74,8 +79,8 @@ def doubted_all(every: Sequence[Series], decide: Callable[[float], Finding]) -> 
     *decide* judges with so many times each series' lateness added to its times.
     """
     finding = decide(0.0)
-    lag = max((one.loop_lag or 0.0 for one in every), default=0.0)
-    if not lag or every[0].clock != "realtime" or finding.outcome is Outcome.INCONCLUSIVE:
+    lag = max(map(lateness, every), default=0.0)
+    if not lag or finding.outcome is Outcome.INCONCLUSIVE:
         return finding
     return finding if decide(-1.0).outcome is finding.outcome else _withdrawn(finding, lag)
 

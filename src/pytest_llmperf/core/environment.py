@@ -32,3 +32,5 @@ class Environment:
     prices: str = ""
     ci: str = ""
     """Name of the CI service, where one is known."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What other plugins know of where the run was made."""

@@ -87,6 +87,10 @@ class Generation:
     """What could not be read, in words."""
     passes: tuple[Pass, ...] = ()
     """Billed passes that `usage` leaves out."""
+    undecoded: str = ""
+    """Why nothing is known of what was said, of a protocol that is recognised and not read; empty when it was read."""
+    uncounted: str = ""
+    """Why `usage` is empty, where that is known."""
 
     @property
     def model(self) -> str | None:

@@ -4,26 +4,28 @@ Every formula stands here once, in words and in code. The zero of a call's laten
 attempt's request: latency is what the caller waits for, failed attempts and back-off inside. In an open loop a round
 has a time when it is due, and by as much as it began late the zero of its first call lies earlier (`WAITS`): whoever
 was due to be served has waited since then. The times of one attempt, and the client's own, stay as they are. A metric
-that cannot be had is `Absent` with its reason. This module holds the one conversion from nanoseconds to seconds.
+that cannot be had is `Absent` with its reason. Here and in `trace`, and nowhere else, nanoseconds become seconds.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pytest_llmperf.core import headroom
 from pytest_llmperf.core.call import Attempt, Call
 from pytest_llmperf.core.exchange import Provenance
-from pytest_llmperf.core.generation import Delta, Kind
+from pytest_llmperf.core.generation import Kind
 from pytest_llmperf.core.pricing import Absent, PriceBook
 from pytest_llmperf.core.series import Measurement
+from pytest_llmperf.core.trace import TOKEN_KINDS, last_content_ns, token_deltas, traced
 
 Reading = float | Absent
 
-TOKEN_KINDS = frozenset({Kind.TEXT, Kind.THINKING, Kind.TOOL, Kind.SIGNATURE})
-"""A signature stands for thinking that is not shown: the first sign of output, though no token is counted for it."""
 ANSWER_KINDS = frozenset({Kind.TEXT, Kind.TOOL})
 
 
@@ -92,8 +94,48 @@ _TABLE = (
     Metric("queue", "s", "lower", "call", "wait for a pooled connection, all attempts", "httpcore trace events"),
     Metric("connect", "s", "lower", "call", "TCP connection set-up, all attempts", "httpcore trace events"),
     Metric("tls", "s", "lower", "call", "TLS set-up, all attempts", "httpcore trace events"),
+    Metric(
+        "reused",
+        "share",
+        "higher",
+        "call",
+        "1 where the last attempt's connection was there before, 0 where it was made for it",
+        "httpcore trace events",
+    ),
     Metric("attempts", "attempts", "lower", "call", "HTTP attempts of the call", "x-stainless-retry-count"),
+    Metric(
+        "overloaded",
+        "attempts",
+        "lower",
+        "call",
+        "attempts answered 503 or 529",
+        "Anthropic and OpenAI errors",
+    ),
     Metric("retry_wait", "s", "lower", "call", "time between the attempts", "inference-perf retry_wasted_sec"),
+    Metric(
+        "retry_after",
+        "s",
+        "lower",
+        "call",
+        "Σ of what the attempts were told to wait (retry-after-ms, retry-after)",
+        "response headers",
+    ),
+    Metric(
+        "ratelimit_requests_remaining",
+        "requests",
+        "higher",
+        "call",
+        "requests left of a minute's limit, by the last answer that said so",
+        "Anthropic and OpenAI rate limit headers",
+    ),
+    Metric(
+        "ratelimit_tokens_remaining",
+        "tokens",
+        "higher",
+        "call",
+        "tokens left of a minute's limit, by the last answer that said so",
+        "Anthropic and OpenAI rate limit headers",
+    ),
     Metric("input_tokens", "tokens", "", "call", "usage.input_tokens", "Anthropic usage"),
     Metric("output_tokens", "tokens", "", "call", "usage.output_tokens", "Anthropic usage"),
     Metric("cache_read_tokens", "tokens", "", "call", "usage.cache_read_input_tokens", "Anthropic usage"),
@@ -123,6 +165,42 @@ _TABLE = (
     ),
 )
 METRICS = {metric.name: metric for metric in _TABLE}
+
+
+@contextmanager
+def added(row: Metric, value: Callable[[Call], float | str], failed: float | None = None) -> Iterator[None]:
+    """Have one metric of calls more in the table, until the end.
+
+    Args:
+        row: what the table says of it.
+        value: its number for a call, or in words why there is none.
+        failed: its number for a call that failed; None where such a call has none.
+
+    Raises:
+        ValueError: its name is none, or another metric's.
+    """
+    name = row.name
+    if not name.isidentifier() or name in METRICS:
+        why = "another metric has that name" if name in METRICS else "that is no identifier"
+        raise ValueError(f"a metric cannot be called {name!r}: {why}")
+    METRICS[name] = row
+    _FORMULAS[name] = functools.partial(_value_of, value, failed)
+    try:
+        yield
+    finally:
+        del METRICS[name], _FORMULAS[name]
+
+
+def _value_of(value: Callable[[Call], float | str], failed: float | None, call: Call) -> Reading:
+    """What another's formula says of a call; an error in it is the reason why there is nothing."""
+    if call.failure:
+        return Absent("the call failed") if failed is None else failed
+    try:
+        found = value(call)
+        return Absent(found) if isinstance(found, str) else float(found)
+    except Exception as error:  # noqa: BLE001 - of another's code
+        return Absent(f"its formula failed with {type(error).__name__}: {error}")
+
 
 LATENCIES = frozenset({"ttft", "ttfat", "e2e", "attempt_ttft", "attempt_e2e", "tpot", "call"})
 """Metrics of which a failed call has an infinite one."""
@@ -199,7 +277,7 @@ def measure(
     if isinstance(gaps, Absent):
         readings["event_gap"] = gaps
     last = call.last
-    finished_ns = last.exchange.ended_ns if call.failure else _last_content_ns(last)
+    finished_ns = last.exchange.ended_ns if call.failure else last_content_ns(last)
     return Measurement(
         round=round_number,
         dispatched=_seconds(call.dispatched_ns - zero_ns),
@@ -217,6 +295,7 @@ def measure(
         stop_reason=last.generation.stop_reason or "",
         usage=last.generation.usage,
         late={name: late + lag * (name in WAITS) for name, late in _late(call, lateness).items()},
+        trace=traced(call, clock),
     )
 
 
@@ -290,14 +369,12 @@ def _seconds(nanoseconds: int) -> float:
     return nanoseconds / 1e9
 
 
-def _token_deltas(attempt: Attempt) -> list[Delta]:
-    return [delta for delta in attempt.generation.deltas if delta.kind in TOKEN_KINDS]
-
-
 def _no_times(call: Call) -> Absent | None:
     """Why no time inside the answer means anything."""
     if not call.streamed:
         return Absent("the call did not stream")
+    if call.last.generation.undecoded:
+        return Absent(call.last.generation.undecoded)
     if call.last.exchange.provenance is Provenance.BUFFERED:
         return Absent("another tool read the whole answer before the client saw its first byte")
     return None
@@ -314,21 +391,10 @@ def _first_delta(call: Call, kinds: frozenset[Kind]) -> int | Absent:
     return Absent("the answer held no content" if kinds is TOKEN_KINDS else "the answer held no text and no tool call")
 
 
-def _last_content_ns(attempt: Attempt) -> int | None:
-    """Arrival of the last content: of a stream its last delta (or its end, when it has none), else of the body."""
-    deltas = _token_deltas(attempt)
-    if deltas:
-        return deltas[-1].at_ns
-    if attempt.generation.streamed:
-        return attempt.generation.stopped_ns
-    chunks = attempt.exchange.chunks
-    return chunks[-1].at_ns if chunks else attempt.exchange.ended_ns
-
-
 def _ended(call: Call) -> int | Absent:
     if call.abandoned:
         return Absent("the application stopped reading before the end")
-    content = _last_content_ns(call.last)
+    content = last_content_ns(call.last)
     return Absent("the answer has no end") if content is None else content
 
 
@@ -364,7 +430,7 @@ def _tpot(call: Call) -> Reading:
     tokens = _shown_tokens(call.last)
     if isinstance(tokens, Absent):
         return tokens
-    deltas = [delta for delta in _token_deltas(call.last) if delta.kind is not Kind.SIGNATURE]
+    deltas = [delta for delta in token_deltas(call.last) if delta.kind is not Kind.SIGNATURE]
     if len(deltas) < 2 or tokens < 2:
         return Absent("fewer than two deltas or tokens: there is no time between them")
     span = deltas[-1].at_ns - deltas[0].at_ns
@@ -377,7 +443,7 @@ def _shown_tokens(attempt: Attempt) -> float | Absent:
     """Output tokens that the stream showed: thinking whose words are withheld took no part in the stream's time."""
     usage = attempt.generation.usage
     if usage.output_tokens is None:
-        return Absent("the stream carried no final usage")
+        return Absent(attempt.generation.uncounted or "the stream carried no final usage")
     kinds = {delta.kind for delta in attempt.generation.deltas}
     redacted = "redacted_thinking" in attempt.generation.blocks
     if Kind.THINKING in kinds:
@@ -399,7 +465,7 @@ def _e2e_tps(call: Call) -> Reading:
     if isinstance(e2e, Absent):
         return e2e
     if tokens is None:
-        return Absent("the answer carried no usage")
+        return Absent(call.last.generation.uncounted or "the answer carried no usage")
     return tokens / e2e if e2e > 0 else Absent("the answer took no time")
 
 
@@ -409,7 +475,7 @@ def _event_gaps(call: Call) -> tuple[float, ...] | Absent:
         return Absent(_UNTIMED)
     if (reason := _no_times(call)) is not None:
         return (math.inf,) if call.failure and call.streamed else reason
-    times = [delta.at_ns for delta in _token_deltas(call.last)]
+    times = [delta.at_ns for delta in token_deltas(call.last)]
     gaps = tuple(_seconds(later - sooner) for sooner, later in itertools.pairwise(times))
     return (*gaps, math.inf) if call.failure else gaps
 
@@ -460,8 +526,9 @@ def _tokens(name: str) -> Callable[[Call], Reading]:
             return Absent("the call failed")
         if call.abandoned and name == "output_tokens":
             return Absent("the application stopped reading before the final count")
-        value = getattr(call.last.generation.usage, name)
-        return Absent("the answer did not say") if value is None else float(value)
+        generation = call.last.generation
+        value = getattr(generation.usage, name)
+        return Absent(generation.uncounted or "the answer did not say") if value is None else float(value)
 
     return tokens
 
@@ -501,8 +568,13 @@ _FORMULAS: dict[str, Callable[[Call], Reading]] = {
     "queue": _connection_part("wait_ns"),
     "connect": _connection_part("tcp_ns"),
     "tls": _connection_part("tls_ns"),
+    "reused": headroom.reused,
     "attempts": lambda call: float(len(call.attempts)),
+    "overloaded": headroom.overloaded,
     "retry_wait": _retry_wait,
+    "retry_after": headroom.retry_after,
+    "ratelimit_requests_remaining": headroom.remaining("requests"),
+    "ratelimit_tokens_remaining": headroom.remaining("tokens"),
     "input_tokens": _tokens("input_tokens"),
     "output_tokens": _tokens("output_tokens"),
     "cache_read_tokens": _tokens("cache_read_input_tokens"),

@@ -1,4 +1,4 @@
-"""Values to plain JSON types and back, in one place.
+"""Values to plain JSON types and back, and plain types to text, in one place.
 
 Infinity is written as the text `"inf"`, since JSON has no number for it; bytes as base64.
 """
@@ -6,7 +6,9 @@ Infinity is written as the text `"inf"`, since JSON has no number for it; bytes 
 from __future__ import annotations
 
 import base64
+import json
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 T = TypeVar("T")
+_SIGNIFICANT_DIGITS = 9
+"""A nanosecond in a second; more would only show how a float is stored."""
 
 
 def number_to_plain(value: float) -> float | str:
@@ -36,6 +40,33 @@ def from_plain(kind: type[T], data: Any) -> T:
         cattrs.BaseValidationError: the data has not the shape of *kind*.
     """
     return _converter().structure(data, kind)
+
+
+def tidied(value: Any) -> Any:
+    """Plain types with every float rounded to what is meant, and what JSON has no number for as text or null."""
+    if isinstance(value, dict):
+        return {key: tidied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [tidied(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else number_to_plain(float(f"{value:.{_SIGNIFICANT_DIGITS}g}"))
+    return value
+
+
+def laid_out(value: Any, indent: str = "") -> str:
+    """JSON with a key or an object on each line, and lists of plain values on one: a thousand calls stay readable."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        items = [f"{json.dumps(key, ensure_ascii=False)}: {laid_out(item, deeper)}" for key, item in value.items()]
+        return _between("{", items, "}", indent)
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return _between("[", [laid_out(item, deeper) for item in value], "]", indent)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _between(opening: str, items: Sequence[str], closing: str, indent: str) -> str:
+    lines = f",\n{indent}  ".join(items)
+    return f"{opening}\n{indent}  {lines}\n{indent}{closing}"
 
 
 @cache

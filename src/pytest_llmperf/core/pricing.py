@@ -7,7 +7,7 @@ without a price has a cost that is absent with that reason, never zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -46,17 +46,24 @@ class PriceBook:
     own: Mapping[str, Price] = field(default_factory=dict)
     at: datetime | None = None
     """The day whose prices count; None is today."""
+    ask: Callable[[Generation], float | None] | None = None
+    """Another source of prices, in front of both."""
 
     def cost(self, generation: Generation) -> float | Absent:
         """Dollars one answer cost, from its usage and that of the passes billed beside it.
 
         Input tokens exclude cached ones here, as Anthropic counts them; cache writes and reads have their own prices.
         """
+        told = None if self.ask is None else self.ask(generation)
+        if told is not None:
+            return float(told)
         names = tuple(name for name in (generation.response_model, generation.request_model) if name)
         provider = generation.protocol.partition(".")[0]
         beside = [((one.model,) if one.model else names, one.usage) for one in generation.passes]
         parts = [self._usage_cost(asked, provider, usage) for asked, usage in ((names, generation.usage), *beside)]
         absent = next((part for part in parts if isinstance(part, Absent)), None)
+        if absent and generation.uncounted and generation.usage.output_tokens is None:
+            return Absent(generation.uncounted)
         return absent or math.fsum(part for part in parts if not isinstance(part, Absent))
 
     def _usage_cost(self, names: tuple[str, ...], provider: str, usage: Usage) -> float | Absent:
@@ -72,7 +79,8 @@ class PriceBook:
     def source(self) -> str:
         """Where the prices come from, for the report's environment."""
         listed = f"genai-prices {metadata.version('genai-prices')}"
-        return f"own ({', '.join(sorted(self.own))}), {listed}" if self.own else listed
+        own = f"own ({', '.join(sorted(self.own))}), {listed}" if self.own else listed
+        return own if self.ask is None else f"plugins, {own}"
 
 
 def parse_prices(lines: list[str]) -> dict[str, Price]:

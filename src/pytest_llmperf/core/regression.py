@@ -8,8 +8,8 @@ whether the new one is worse than that explains. Each session's number is taken 
 has, where it has more.
 
 With fewer, the run is compared with the observations of the latest session alone, and the verdict says so. Then a
-regression has to be shown beyond 1.10 times the limit, which is what a shift of 10 % between two sessions would look
-like; shown beyond the limit only, it is inconclusive. A pass is asked of the limit itself.
+regression has to be shown beyond 10 %, which is what two sessions of one system may differ by, even where less is
+allowed; shown beyond a lower limit only, it is inconclusive. A pass is asked of the limit itself.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pytest_llmperf.core.finding import Finding, nothing, shown
 from pytest_llmperf.core.observations import Observations, recorded_unit
 from pytest_llmperf.core.pair import Errors, Pair, centre, observed, paired, require_alike, shared_metric, tested
 from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.together import Judgement, left_of
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.core.walk import Look, Walk, comparison_looks, joined, walked
 from pytest_llmperf.core.watch import FAIL_FLOOR
@@ -78,6 +79,13 @@ def judge_regression(candidate: Series, sessions: Sequence[Series], regression: 
     )
 
 
+def regression_judgement(candidate: Series, sessions: Sequence[Series], regression: Regression) -> Judgement:
+    """How it is decided among other claims."""
+    return lambda left: judge_regression(
+        candidate, sessions, replace(regression, family=left_of(regression.family, left))
+    )
+
+
 def _metric(candidate: Series, sessions: Sequence[Series], regression: Regression) -> str:
     names = THIS, regression.against
     for session in sessions:
@@ -115,7 +123,7 @@ def _two_samples(candidate: Series, sessions: Sequence[Series], claim: Regressio
     if _only_just(walk, claim):
         reason += (
             f"; shown beyond {wording.percent(claim.allowed)}, but not beyond the "
-            f"{wording.percent(SESSION_MARGIN - 1)} more by which two sessions of one system may differ"
+            f"{wording.percent(SESSION_MARGIN - 1)} by which two sessions of one system may differ"
         )
         remedy = f"accept sessions until {LEAST_SESSIONS} are known, or run the old version again beside this one"
     k = wording.count(len(sessions), "session")
@@ -124,7 +132,7 @@ def _two_samples(candidate: Series, sessions: Sequence[Series], claim: Regressio
 
 
 def _only_just(walk: Walk, claim: Regression) -> bool:
-    """Whether the limit was shown to be exceeded, though not by the margin for sessions."""
+    """Whether the limit was shown to be exceeded, though not by as much as sessions may differ."""
     if walk.pair is None or walk.look is None or walk.outcome is not Outcome.INCONCLUSIVE or walk.alike:
         return False
     return tested(walk.pair, claim.asked(claim.metric)).p_fail < walk.look.levels.to_fail

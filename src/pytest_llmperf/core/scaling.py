@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.claims import Question, Scaling, levels_told
 from pytest_llmperf.core.difference import Sides, told
-from pytest_llmperf.core.doubt import doubted_all, doubted_pair
+from pytest_llmperf.core.doubt import doubted_all, doubted_pair, lateness
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.finding import MEND, Finding, nothing
 from pytest_llmperf.core.observations import Observations, observe, recorded_unit, shifted
@@ -188,7 +188,7 @@ def _fitted(levels: list[_Level], claim: Scaling, late: float) -> _Curve | Findi
 
 
 def _values(series: Series, metric: str, late: float) -> Observations:
-    return shifted(series, observe(series, metric), late * (series.loop_lag or 0.0))
+    return shifted(series, observe(series, metric), late * lateness(series))
 
 
 def _told(trend: Trend) -> str:

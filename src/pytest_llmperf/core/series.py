@@ -15,6 +15,29 @@ Factor = str | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptTimes:
+    """When the parts of one HTTP attempt came, in seconds after its call began; None where a moment was not seen."""
+
+    started: float
+    """The client handed it to its transport."""
+    queue: float | None = None
+    """How long it waited for a pooled connection."""
+    connect: float | None = None
+    """How long TCP's set-up took."""
+    tls: float | None = None
+    """How long TLS's set-up took."""
+    sent: float | None = None
+    headers: float | None = None
+    first: float | None = None
+    """First content delta of a stream."""
+    last: float | None = None
+    """Last content delta of a stream."""
+    ended: float | None = None
+    status: int | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One call's metrics. A metric stands in `values` or, with the reason why it cannot be had, in `absent`."""
 
@@ -40,6 +63,8 @@ class Measurement:
     usage: Usage = field(default_factory=Usage)
     late: dict[str, float] = field(default_factory=dict)
     """By how many seconds the client may have come late to the moments that a metric rests on, where that is known."""
+    trace: tuple[AttemptTimes, ...] = ()
+    """Its attempts in order; none where the clock cannot tell how they lie to each other."""
 
     @property
     def attempts(self) -> int:
@@ -86,6 +111,8 @@ class Series:
     """Calls seen that belong to no one round for sure; they are not judged."""
     loop_lag: float | None = None
     """99 % quantile of the event loop's lateness, the error bar of every time stamp; None where there is none."""
+    cpu_share: float | None = None
+    """Processor time of the process over the time that sampling took, 1 being one core; None where there is none."""
     ended_by: str = ""
     """Why sampling ended before all rounds were run; empty when it did not."""
     stop: str = "fixed"

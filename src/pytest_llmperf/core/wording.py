@@ -62,6 +62,19 @@ def interval(low: float, high: float, unit: str) -> str:
     return f"{number if last.endswith(f' {words}') else first} … {last}"
 
 
+def axis(largest: float, unit: str) -> tuple[float, str]:
+    """By what values up to *largest* are multiplied for a scale, and its unit: `(1000.0, "ms")`."""
+    match unit:
+        case "s":
+            return (1e3, "ms") if largest < _MILLISECONDS_UP_TO else (1.0, "s")
+        case "s/token":
+            return 1e3, "ms/token"
+        case "share":
+            return 100.0, "%"
+        case _:
+            return 1.0, unit
+
+
 def percent(share: float) -> str:
     """A share of one as a percentage without needless digits."""
     return f"{_digits(share * 100, 4)} %"

@@ -15,7 +15,7 @@ import pytest
 from pytest_llmperf.plugin.fixtures import CurrentArm, LLMPerf, arm, llmperf
 from pytest_llmperf.plugin.options import add_options, read_settings
 from pytest_llmperf.plugin.session import PLACE_KEY, LLMPerfWarning, Run, is_worker
-from pytest_llmperf.plugin.stash import RESULT, RUN, SCENARIO, SETTINGS
+from pytest_llmperf.plugin.stash import COLLECTED, RESULT, RUN, SCENARIO, SETTINGS
 
 if TYPE_CHECKING:
     from pytest_llmperf.plugin.parts import Parts
@@ -25,6 +25,15 @@ __all__ = ["CurrentArm", "LLMPerf", "LLMPerfWarning", "arm", "llmperf"]
 REPORT_KEY, PART_KEY = "llmperf", "llmperf_part"  # as in `delivery`, which is loaded when there is one
 ERRORS_KEY = "llmperf_errors"
 """Where an xdist worker tells its controller what is wrong with the marks."""
+STALE_KEY = "llmperf_stale"
+"""Where it tells which tests a baseline knows that there are no more."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make our own hooks known."""
+    from pytest_llmperf import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,6 +59,13 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     adopt(collector, name, obj, short_marks=collector.config.stash[SETTINGS].short_marks)
 
 
+@pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
+def pytest_collection_modifyitems_before_others(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember which tests there are, chosen or not, where a baseline may know others."""
+    if config.stash[SETTINGS].compare:
+        config.stash[COLLECTED] = list(items)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Turn the marks of every selected test into its scenario, or say at once what is wrong with them."""
@@ -67,6 +83,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     if prepared:
         config.stash[RUN] = run
+        if is_worker(config):
+            stale = {name: list(tests) for name, tests in run.stale.items()}
+            config.workeroutput[STALE_KEY] = stale  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -124,8 +143,20 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_llmperf_gate(item: pytest.Item, verdict: Any) -> Any:
+    """What a verdict does to its test, where no other plugin has a word for it."""
+    from pytest_llmperf.plugin.extensions import own_gate
+
+    return own_gate(verdict, item.config.stash[SETTINGS].inconclusive)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """On the controller, gather results as the reports come in."""
+    """Know the metrics of other plugins; on the controller, gather results as the reports come in."""
+    if session.config.hook.pytest_llmperf_metrics.get_hookimpls():
+        from pytest_llmperf.plugin.extensions import add_metrics
+
+        add_metrics(session.config)
     if not is_worker(session.config):
         session.config.pluginmanager.register(_Controller(session.config), "llmperf-controller")
 
@@ -199,8 +230,11 @@ class _Controller:
     def pytest_testnodedown(self, node: Any) -> None:
         """Keep what an xdist worker found wrong with the marks, and free its place."""
         self._places.pop(node, None)
-        for line in getattr(node, "workeroutput", {}).get(ERRORS_KEY, "").splitlines():
+        output = getattr(node, "workeroutput", {})
+        for line in output.get(ERRORS_KEY, "").splitlines():
             self._usage_errors.setdefault(line)
+        for name, tests in output.get(STALE_KEY, {}).items():
+            self._run.stale.setdefault(name, tuple(tests))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -71,6 +71,14 @@ def _text(value: Any) -> str:
     return value
 
 
+def _baseline(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("the name of a baseline")
+    from pytest_llmperf.baselines.library import checked_name
+
+    return checked_name(value)
+
+
 def _factor(name: str) -> Check:
     """The check of a list of values, each plain: anything else has no name that a report could hold."""
 
@@ -166,6 +174,11 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "shape": _one_of("linear", "log", "flat"),
         "no_knee_before": _number(0, above=True),
     },
+    "regression": {
+        **dict.fromkeys(("p50", "p90", "p95", "mean"), _number(0)),
+        "metric": _text,
+        "baseline": _baseline,
+    },
     "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0), "cap": _number(0, above=True)},
 }
 """Every mark's arguments; all are keyword-only. Those of `arms` are the names of factors, any the author likes."""
@@ -173,7 +186,7 @@ _ARM_ATTRIBUTES = ("name", "factors")
 _FACTORS_THAT_SET = {key: ARGUMENTS["llmperf"][key] for key in ("concurrency", "rate_per_minute")}
 """Arguments of `llmperf` that may differ from arm to arm."""
 
-OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "accuracy", "goodput", "claim")
+OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "accuracy", "goodput", "regression", "claim")
 """Marks whose claim is about every arm, unless it names one."""
 for _name in OF_ONE_ARM:
     ARGUMENTS[_name]["arm"] = _plain
@@ -189,6 +202,7 @@ DESCRIPTIONS = {
     "goodput": "least share of calls that meet all of some limits, in milliseconds",
     "contrast": "how two arms differ, as a ratio or by what the one adds to the other",
     "scaling": "how a metric goes with a numeric factor of the arms",
+    "regression": "how much worse a metric may be than in a baseline, 0.15 for 15 %",
     "claim": "the general form: a statistic of a metric, with a limit in the metric's own unit",
 }
 

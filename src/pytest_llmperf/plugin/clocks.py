@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_llmperf.core.claims import Contrast, Scaling
+from pytest_llmperf.core.claims import Contrast, Regression, Scaling
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import needs_waiting
 from pytest_llmperf.core.objective import Objective
@@ -72,7 +72,7 @@ def _chosen(settings: Settings, usual: str, why_not_virtual: str) -> Clock:
     return VirtualClock()
 
 
-def for_recordings(claims: Sequence[Objective | Contrast | Scaling]) -> str:
+def for_recordings(claims: Sequence[Objective | Contrast | Scaling | Regression]) -> str:
     """What `auto` stands for when timed recordings are replayed."""
     return "virtual" if any(needs_waiting(claim.metric, recorded=True) for claim in claims) else "instant"
 
@@ -92,7 +92,11 @@ def check_paced(clock: Clock, *, paced: bool, strangers: str) -> None:
 
 
 def check_answerable(
-    clock: Clock, claims: Sequence[Objective | Contrast | Scaling], strangers: str, *, recorded: bool = False
+    clock: Clock,
+    claims: Sequence[Objective | Contrast | Scaling | Regression],
+    strangers: str,
+    *,
+    recorded: bool = False,
 ) -> None:
     """Refuse claims that the clock cannot answer.
 

@@ -8,8 +8,9 @@ import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.plugin.marks import Scenario, resolve
+from pytest_llmperf.plugin.regressions import hold, stale
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_first
-from pytest_llmperf.plugin.stash import SCENARIO
+from pytest_llmperf.plugin.stash import COLLECTED, SCENARIO
 
 
 def prepare(items: list[pytest.Item], run: Run) -> bool:
@@ -25,6 +26,8 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
             continue  # a doctest under a module's mark, say
         try:
             scenario = resolve(item, run.settings)
+            if scenario is not None and scenario.regressions:
+                scenario = hold(item, scenario, run)
         except (ValueError, LLMPerfError) as error:
             errors.append(f"{item.nodeid}: {error}")
             continue
@@ -40,9 +43,20 @@ def prepare(items: list[pytest.Item], run: Run) -> bool:
     prepared = bool(found)
     if prepared and not errors:
         errors += _unusable_settings(run)
+        errors += _unreadable_baselines(items, run)
     if errors:
         raise pytest.UsageError("\n".join(dict.fromkeys(errors)))
     return prepared
+
+
+def _unreadable_baselines(items: list[pytest.Item], run: Run) -> list[str]:
+    """Look for tests that a baseline knows and the suite has no more; a baseline that cannot be read is an error."""
+    there = run.config.stash.get(COLLECTED, items)
+    try:
+        run.stale = stale(run, there) if is_first(run.config) else {}
+    except LLMPerfError as error:
+        return [str(error)]
+    return []
 
 
 def _check_budget(item: pytest.Function, scenario: Scenario) -> None:
@@ -74,10 +88,16 @@ def _warn(item: pytest.Item, text: str) -> None:
 
 def _unusable_settings(run: Run) -> list[str]:
     """Settings that no marked test could run with."""
+    if run.settings.anchor and run.settings.save is None and not run.settings.withheld:
+        return ["--llmperf-anchor is said of a session that is saved: add --llmperf-save=NAME"]
     try:
-        _ = run.prices
+        _ = run.prices, run.protocols
         if run.settings.backend == "simulate":
             _ = run.profile
+        if run.settings.html is not None:
+            from pytest_llmperf.reports.html_file import require
+
+            require()
     except LLMPerfError as error:
         return [str(error)]
     return []

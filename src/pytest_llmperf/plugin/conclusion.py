@@ -17,6 +17,9 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.core.verdict import Outcome
+from pytest_llmperf.plugin.extensions import gate
+from pytest_llmperf.plugin.regressions import parameters_of
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_llmperf.core.verdict import Verdict
     from pytest_llmperf.plugin.execution import Execution
     from pytest_llmperf.plugin.options import Settings
+    from pytest_llmperf.plugin.regressions import Held
     from pytest_llmperf.reports.report import TestResult
 
 _Failed: Any = pytest.fail.Exception
@@ -64,7 +68,7 @@ def conclude(execution: Execution) -> None:
         if not execution.is_part:
             scenario = execution.scenario
             claims = (scenario.objectives, scenario.contrasts, scenario.scalings)
-            result = judged(result, *claims, confidence=scenario.plan.confidence)
+            result = judged(result, *claims, confidence=scenario.plan.confidence, held=scenario.held)
     except LLMPerfError as error:
         execution.item.stash[RESULT] = _result(execution, series, error=str(error))
         raise
@@ -80,6 +84,7 @@ def judged(
     scalings: Sequence[Scaling],
     *,
     confidence: float,
+    held: Sequence[Held] = (),
 ) -> TestResult:
     """The same with the answers to what is claimed of its series.
 
@@ -88,8 +93,9 @@ def judged(
     """
     from pytest_llmperf.core.verdict import combined
 
-    _check_calls((*objectives, *contrasts, *scalings), result.series)
-    verdicts = _verdicts(objectives, contrasts, scalings, result.series)
+    compared = [one.regression for one in held if one.known]
+    _check_calls((*objectives, *contrasts, *scalings, *compared), result.series)
+    verdicts = _verdicts(objectives, contrasts, scalings, held, result.series)
     return replace(
         result,
         outcome=combined([verdict.outcome for verdict in verdicts]).value,
@@ -160,6 +166,7 @@ def _verdicts(
     objectives: Sequence[Objective],
     contrasts: Sequence[Contrast],
     scalings: Sequence[Scaling],
+    held: Sequence[Held],
     series: tuple[Series, ...],
 ) -> tuple[Verdict, ...]:
     """Claim by claim, each for the arms that it is about; then what compares arms."""
@@ -171,8 +178,9 @@ def _verdicts(
     by_name = {one.arm: one for one in series}
     of_one = [judgement(one, claim) for claim in objectives for one in series if claim.applies_to(one.arm)]
     of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in contrasts]
+    of_baselines = [one for each in held for one in each.judgements(by_name[each.regression.arm or ""])]
     curves = [verdict for scaling in scalings for verdict in judge_scaling(series, scaling)]
-    return (*decided([*of_one, *of_two], series[0].stop), *curves)
+    return (*decided([*of_one, *of_two, *of_baselines], series[0].stop), *curves)
 
 
 def _result(
@@ -192,10 +200,11 @@ def _result(
         clock=series[0].clock,
         series=series,
         verdicts=(),
-        notes=(*execution.notes, *execution.sampling.recorder.warnings),
+        notes=(*execution.notes, *execution.sampling.recorder.warnings, *_notes_on_baselines(execution)),
         error=error,
         interrupted=interrupted,
         location=None if line is None else (file, line + 1),
+        parameters=parameters_of(execution.item),
     )
 
 
@@ -212,6 +221,11 @@ def _ceiling(objectives: Sequence[Objective], series: tuple[Series, ...], confid
     return rate_ceiling(series, tolerated, confidence)
 
 
+def _notes_on_baselines(execution: Execution) -> tuple[str, ...]:
+    """Each once, however many claims and arms it is about."""
+    return tuple(dict.fromkeys(held.note for held in execution.scenario.held if held.note))
+
+
 def _check_count(execution: Execution) -> None:
     """A body that whoever ran the test called once, or never, is the worst silent mistake there could be."""
     ran, asked = len(execution.sampling.rounds), execution.sampling.plan.total_rounds
@@ -219,7 +233,7 @@ def _check_count(execution: Execution) -> None:
         raise UsageError(f"{ran} rounds were run where {asked} were asked: another plugin ran the test in its own way")
 
 
-def _check_calls(claims: Sequence[Objective | Contrast | Scaling], series: tuple[Series, ...]) -> None:
+def _check_calls(claims: Sequence[Any], series: tuple[Series, ...]) -> None:
     """Claims on calls need calls; a claim on what the body records does not."""
     of_calls = [o for o in claims if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
     if of_calls and not any(one.judged or one.ended_by for one in series):
@@ -238,13 +252,13 @@ def told(result: TestResult, settings: Settings) -> str:
 
 
 def _end_as(execution: Execution, result: TestResult) -> None:
-    settings = execution.run.settings
-    if result.outcome not in ("failed", "inconclusive"):
-        return
-    text = told(result, settings)
-    if result.outcome == "failed":
-        raise ClaimFailed(text, pytrace=False)
-    if settings.inconclusive == "fail":
-        raise ClaimInconclusive(text, pytrace=False)
-    if settings.inconclusive == "warn":
-        execution.item.warn(LLMPerfWarning(text))
+    gates = {verdict.outcome: set[str]() for verdict in result.verdicts}
+    for verdict in result.verdicts:
+        gates[verdict.outcome].add(gate(execution.item, verdict))
+    if "fail" in gates.get(Outcome.FAILED, ()):
+        raise ClaimFailed(told(result, execution.run.settings), pytrace=False)
+    asked = set().union(*gates.values())
+    if "fail" in asked:
+        raise ClaimInconclusive(told(result, execution.run.settings), pytrace=False)
+    if "warn" in asked:
+        execution.item.warn(LLMPerfWarning(told(result, execution.run.settings)))

@@ -19,7 +19,7 @@ import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
-from pytest_llmperf.plugin import clocks, coroutines, seeds, tapes
+from pytest_llmperf.plugin import clocks, coroutines, keys, seeds, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
 from pytest_llmperf.plugin.session import Run, place, together
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
@@ -44,7 +44,9 @@ def refusal(item: pytest.Item) -> str:
     if hasattr(item.obj, "is_hypothesis_test"):
         return "hypothesis already repeats it with many examples"
     fixtures = set(item.fixturenames)
-    if "__pytest_repeat_step_number" in fixtures:
+    # Only its parameter tells: what a plugin appends to a test's fixtures at collection, newer versions of pytest copy.
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "__pytest_repeat_step_number" in fixtures.union(parameters):
         return "pytest-repeat already repeats it"
     if fixtures & {"benchmark", "benchmark_weave"}:
         return "its benchmark fixture already repeats it"
@@ -82,7 +84,7 @@ class Execution:
             self.scenario = self.scenario.tried(attempt)
         if self.is_part:
             self.scenario = self.scenario.shared(place(self.item.config), together(self.item.config))
-        self._recorder = Recorder(self._now_ns)
+        self._recorder = Recorder(self._now_ns, self.run.protocols)
         self.tape = tapes.serving(
             self.item,
             self.scenario.plan,
@@ -139,10 +141,15 @@ class Execution:
         if plan.stop != "early" or self.scenario.scalings:  # a curve is fitted to all that there will be
             return None
         arms = [arm.name for arm in plan.arms]
-        first, contrasts = plan.warmup * len(arms), self.scenario.contrasts
-        # A recording that was itself ended early is judged by the plan it was ended by.
-        budget = plan.rounds if self.tape is None else self.tape.asked.rounds
-        return EarlyStop(self.scenario.objectives, budget, first=first, arms=arms, contrasts=contrasts)
+        return EarlyStop(
+            self.scenario.objectives,
+            # A recording that was itself ended early is judged by the plan it was ended by.
+            plan.rounds if self.tape is None else self.tape.asked.rounds,
+            first=plan.warmup * len(arms),
+            arms=arms,
+            contrasts=self.scenario.contrasts,
+            regressions=[claim for held in self.scenario.held for claim in held.claims()],
+        )
 
     # --- running ---
 
@@ -154,7 +161,6 @@ class Execution:
             single: run one round only; the rounds are repeated from outside.
         """
         from pytest_llmperf.capture import observing
-        from pytest_llmperf.plugin import keys
 
         original = self.item.obj
         swap = self._repeated_async if coroutines.is_async(original) else self._repeated
@@ -228,9 +234,10 @@ class Execution:
                 "Skip before the first round, or not at all"
             )
         asks = self.source in (Source.LIVE, Source.RECORDED)
-        if asks and "Could not resolve authentication method" in str(error):
+        if asks and (missing := keys.missing(error)):
+            backend = self.run.settings.backend
             skipped: BaseException = pytest.skip.Exception(
-                f"--llmperf-backend={self.run.settings.backend} needs an API key: set ANTHROPIC_API_KEY"
+                f"--llmperf-backend={backend} needs an API key: set {missing}"
             )
             return skipped
         return error

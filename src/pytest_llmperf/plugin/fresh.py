@@ -36,7 +36,7 @@ def _reports(item: pytest.Item, nextitem: pytest.Item | None, scenario: Scenario
         assert isinstance(item, pytest.Function)
         execution = item.stash[FRESH] = Execution(item, scenario, run)
     except LLMPerfError as error:
-        return [_report(item, "call", error)]
+        return [_set_up(item), _report(item, "call", error)]
     try:
         reports = _rounds(item, execution)
     finally:
@@ -90,6 +90,13 @@ def _broken(item: pytest.Item, execution: Execution, reports: list[pytest.TestRe
     return reports
 
 
+def _set_up(item: pytest.Item) -> pytest.TestReport:
+    """The report of a set-up that had nothing to do; other plugins look for one before that of the call."""
+    outcome = pytest.CallInfo.from_call(lambda: None, when="setup")
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=outcome)
+    return report
+
+
 def _report(item: pytest.Item, when: str, concluding: Execution | LLMPerfError) -> pytest.TestReport:
     """The report of a phase in which this is concluded."""
 
@@ -102,6 +109,13 @@ def _report(item: pytest.Item, when: str, concluding: Execution | LLMPerfError) 
             raise plainly(error) from None
 
     outcome = pytest.CallInfo.from_call(conclude, when=when)  # type: ignore[arg-type]
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=outcome)
+    return report
+
+
+def _set_up(item: pytest.Item) -> pytest.TestReport:
+    """The report of a set-up with nothing in it: other plugins expect the phases of a test in their order."""
+    outcome = pytest.CallInfo.from_call(lambda: None, when="setup")
     report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=outcome)
     return report
 

@@ -1,7 +1,8 @@
 """No key where none is needed: offline, clients work without one wherever they are made.
 
-While a marked test runs, set-up and teardown included, the environment holds a key that is none. Clients made before
-(at import, in wider fixtures) found no key; while the body runs they are not asked for one.
+While a marked test runs, set-up and teardown included, the environment holds keys that are none. Clients made before
+(at import, in wider fixtures) found no key; while the body runs they are not asked for one. OpenAI's are not even made
+without: they need their variable set from the start.
 """
 
 from __future__ import annotations
@@ -15,35 +16,45 @@ from typing import Any
 from pytest_llmperf.capture.patches import Patches
 
 OFFLINE_KEY = "sk-llmperf-offline"
-"""What `Anthropic()` gets where no key is needed and none is set."""
-_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+"""What `Anthropic()` and `OpenAI()` get where no key is needed and none is set."""
+_VARIABLES = (("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"), ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"))
+"""For each vendor: where its SDK finds a key. The first is set where none has a value."""
+_CLIENTS = {"anthropic": ("Anthropic", "AsyncAnthropic"), "openai": ("OpenAI", "AsyncOpenAI")}
 
 
 @contextmanager
 def in_environment() -> Iterator[None]:
-    """Set a key that is none, unless there is one."""
-    if any(os.environ.get(name) for name in _VARIABLES):
-        yield
-        return
-    os.environ[_VARIABLES[0]] = OFFLINE_KEY
+    """Set a key that is none for each vendor, unless there is one."""
+    unset = [names[0] for names in _VARIABLES if not any(os.environ.get(name) for name in names)]
+    os.environ.update(dict.fromkeys(unset, OFFLINE_KEY))
     try:
         yield
     finally:
-        os.environ.pop(_VARIABLES[0], None)
+        for name in unset:
+            os.environ.pop(name, None)
 
 
 @contextmanager
 def not_asked_for(warn: Callable[[str], None]) -> Iterator[None]:
-    """Let the Anthropic clients there are send requests without a key."""
+    """Let the clients there are send requests without a key."""
     patches = Patches(warn)
-    anthropic = sys.modules.get("anthropic")
     try:
-        for name in ("Anthropic", "AsyncAnthropic"):
-            with suppress(AttributeError):  # a version that asks elsewhere: a client without a key fails, and says so
-                patches.replace(getattr(anthropic, name), "_validate_headers", lambda was: _unasked(patches, was))
+        for package, names in _CLIENTS.items():
+            for name in names:
+                with suppress(AttributeError):  # a version that asks elsewhere: it fails without a key, and says so
+                    client = getattr(sys.modules.get(package), name)
+                    patches.replace(client, "_validate_headers", lambda was: _unasked(patches, was))
         yield
     finally:
         patches.undo()
+
+
+def missing(error: BaseException) -> str:
+    """The variable that would have held the key an SDK asks for with *error*; empty for any other error."""
+    text = str(error)
+    if "Could not resolve authentication method" in text:
+        return _VARIABLES[0][0]
+    return _VARIABLES[1][0] if _VARIABLES[1][0] in text and type(error).__name__ == "OpenAIError" else ""
 
 
 def _unasked(patches: Patches, original: Callable[..., None]) -> Callable[..., None]:

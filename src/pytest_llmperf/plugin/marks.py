@@ -16,8 +16,9 @@ from pytest_llmperf.plugin.arguments import ARGUMENTS, OF_ONE_ARM, check_names, 
 from pytest_llmperf.plugin.options import Settings
 
 if TYPE_CHECKING:
-    from pytest_llmperf.core.claims import Contrast, Scaling
+    from pytest_llmperf.core.claims import Contrast, Regression, Scaling
     from pytest_llmperf.core.objective import Objective
+    from pytest_llmperf.plugin.regressions import Held
     from pytest_llmperf.runner.arms import Arm
     from pytest_llmperf.runner.plan import Plan
 
@@ -26,6 +27,7 @@ _TELLING: dict[str, tuple[str, ...]] = {
     "claim": ("metric", "statistic"),
     "contrast": ("arm", "to", "metric", "quantile", "statistic"),
     "scaling": ("over", "metric"),
+    "regression": ("metric", "baseline"),
 }
 """Arguments that say which claim of several a mark makes; of other marks it is the metric."""
 _NONE: tuple[bool, list[dict[str, Any]]] = (False, [])
@@ -41,17 +43,22 @@ class Scenario:
     objectives: tuple[Objective, ...]
     contrasts: tuple[Contrast, ...] = ()
     scalings: tuple[Scaling, ...] = ()
+    regressions: tuple[Regression, ...] = ()
+    """One for each arm."""
+    held: tuple[Held, ...] = ()
+    """The same with the sessions they are held against."""
 
     @property
-    def claims(self) -> tuple[Objective | Contrast | Scaling, ...]:
-        """All of them."""
-        return (*self.objectives, *self.contrasts, *self.scalings)
+    def claims(self) -> tuple[Objective | Contrast | Scaling | Regression, ...]:
+        """All that are judged."""
+        return (*self.objectives, *self.contrasts, *self.scalings, *(one.regression for one in self.held if one.known))
 
     @property
     def verdicts(self) -> int:
         """How many answers its claims will have: one for every arm they are about."""
         of_one = sum(claim.applies_to(arm.name) for claim in self.objectives for arm in self.plan.arms)
-        return of_one + len(self.contrasts) + len(self.scalings)
+        of_baselines = sum(len(one.claims()) for one in self.held)
+        return of_one + len(self.contrasts) + len(self.scalings) + of_baselines
 
     def one_of(self, claims: int) -> Scenario:
         """The same, where the run has so many claims: they share the probability of a wrong fail."""
@@ -71,6 +78,7 @@ class Scenario:
             objectives=tuple(replace(each, **changed) for each in self.objectives),
             contrasts=tuple(replace(each, **changed) for each in self.contrasts),
             scalings=tuple(replace(each, **changed) for each in self.scalings),
+            held=tuple(replace(one, regression=replace(one.regression, **changed)) for one in self.held),
         )
 
 
@@ -85,6 +93,7 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
     if not any(marked for marked, _ in found.values()):
         return None
     from pytest_llmperf.plugin import claims, comparisons
+    from pytest_llmperf.plugin.regressions import regressions
 
     run, arms = (found[name][1] if name in found else [] for name in ("llmperf", "arms"))
     plan = claims.plan(run[0] if run else {}, settings, arms[0] if arms else {})
@@ -99,7 +108,10 @@ def resolve(item: pytest.Item, settings: Settings) -> Scenario | None:
     ]
     contrasts = [one for group in found.get("contrast", _NONE)[1] for one in comparisons.contrasts(group, plan)]
     scalings = [one for group in found.get("scaling", _NONE)[1] for one in comparisons.scalings(group, plan)]
-    return Scenario(plan, tuple(objectives), tuple(contrasts), tuple(scalings))
+    of_baselines = [one for group in found.get("regression", _NONE)[1] for one in regressions(group, plan, settings)]
+    if of_baselines and settings.save is not None:
+        plan = replace(plan, stop="fixed")  # what later runs are held against is sampled to its end
+    return Scenario(plan, tuple(objectives), tuple(contrasts), tuple(scalings), tuple(of_baselines))
 
 
 def first_arm(item: pytest.Item) -> Arm:

@@ -74,6 +74,12 @@ def _positive(text: str) -> float:
     return number
 
 
+def _name(text: str) -> str:
+    from pytest_llmperf.baselines.library import checked_name
+
+    return checked_name(text)
+
+
 def _share(text: str) -> float:
     number = float(text)
     if not 0.5 <= number < 1:
@@ -101,7 +107,21 @@ OPTIONS = (
         ("holm", "none"),
     ),
     Option("inconclusive", str, "warn", "how an inconclusive test ends", ("warn", "fail", "pass")),
+    Option("save", _name, None, "accept the run as a session of this baseline, if it passes", metavar="NAME"),
+    Option("compare", _name, None, "the baseline that regressions are judged against", metavar="NAME"),
+    Option("store", Path, Path(".llmperf"), "where baselines live, from the root directory", metavar="DIR"),
+    Option(
+        "anchor",
+        _truth,
+        default=False,
+        help="with --llmperf-save: the baseline begins anew",
+        flag=True,
+    ),
+    Option("strict_baseline", _truth, default=False, help="a regression without a baseline is an error", flag=True),
     Option("json", Path, None, "write a JSON report (schema 1)", metavar="PATH"),
+    Option("markdown", Path, None, "write a Markdown report", metavar="PATH"),
+    Option("html", Path, None, "write an HTML report: one file that opens offline", metavar="PATH"),
+    Option("csv", Path, None, "write the series as CSV, a line for each call", metavar="PATH"),
     Option("junit", str, "testcase", "where --junitxml carries the properties", ("testcase", "suite", "off")),
     Option("off", _truth, default=False, help="run marked tests once, plainly", flag=True),
 )
@@ -132,13 +152,23 @@ class Settings:
     max_seconds: float | None
     multiplicity: str
     inconclusive: str
+    save: str | None
+    compare: str | None
+    store: Path
+    anchor: bool
+    strict_baseline: bool
     json: Path | None
+    markdown: Path | None
+    html: Path | None
+    csv: Path | None
     junit: str
     off: bool
     prices: tuple[str, ...] = ()
     short_marks: bool = True
     filters: tuple[tuple[str, ...], ...] = ((), (), ())
     """Names that cassettes leave out: of headers, of query parameters, of body fields."""
+    withheld: str = ""
+    """The baseline that a setting would save to, which in CI only the command line can ask for."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -168,11 +198,16 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         pytest.UsageError: an option's value cannot be read.
     """
     values = {option.name: _read(option, config, environment) for option in OPTIONS}
+    withheld = ""
+    if values["save"] is not None and in_ci(environment) and not _typed("--llmperf-save", config):
+        # A setting that helps at the desk must not make a pipeline accept whatever it measures.
+        withheld, values["save"] = values["save"], None
     settings = Settings(
         **values,
         prices=tuple(config.getini(PRICES)),
         short_marks=bool(config.getini(SHORT_MARKS)),
         filters=tuple(tuple(config.getini(name)) for name in FILTERS),
+        withheld=withheld,
     )
     if settings.backend in ("live", "record") and settings.clock not in ("auto", "realtime"):
         raise pytest.UsageError(
@@ -180,6 +215,16 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
             "in real time"
         )
     return settings
+
+
+def in_ci(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a CI service runs this."""
+    return environment.get("CI", "").lower() not in ("", "0", "false")
+
+
+def _typed(option: str, config: pytest.Config) -> bool:
+    """Whether it stands on the command line itself, and not in the ini file or environment."""
+    return any(str(argument).partition("=")[0] == option for argument in config.invocation_params.args)
 
 
 def _read(option: Option, config: pytest.Config, environment: Mapping[str, str]) -> Any:

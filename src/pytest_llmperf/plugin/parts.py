@@ -27,6 +27,8 @@ from pytest_llmperf.plugin.session import LLMPerfWarning, Run
 from pytest_llmperf.plugin.stash import SAMPLING, SCENARIO, SETTINGS
 from pytest_llmperf.reports.report import TestResult
 
+_NO_BASELINE = "what several processes measured together is not held against a baseline"
+
 
 @dataclass(frozen=True, slots=True)
 class TestPart:
@@ -50,6 +52,8 @@ class TestPart:
 def as_plain(item: pytest.Item, result: TestResult, workers: int) -> Any:
     """The part that this process has of a test, as plain types."""
     scenario, sampling = item.stash[SCENARIO], item.stash[SAMPLING]
+    if scenario.held:
+        result = replace(result, notes=(*result.notes, _NO_BASELINE))
     part = TestPart(
         result,
         0.0 if sampling.clock.name == "virtual" else sampling.began,

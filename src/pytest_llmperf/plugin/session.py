@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
@@ -17,21 +18,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmperf._version import __version__
+from pytest_llmperf.plugin import extensions
 from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.plugin.progress import Progress
 from pytest_llmperf.plugin.stash import SETTINGS
 
 if TYPE_CHECKING:
+    from pytest_llmperf.baselines.document import Session
+    from pytest_llmperf.baselines.library import Library
     from pytest_llmperf.core.environment import Environment
     from pytest_llmperf.core.pricing import PriceBook
     from pytest_llmperf.reports.report import Report, TestResult
     from pytest_llmperf.runner.budget import Budget
     from pytest_llmperf.simulator.profile import Profile
+    from pytest_llmperf.wire import Protocol
 
 _PACKAGES = (
     "pytest",
     "pytest-llmperf",
     "anthropic",
+    "openai",
     "httpx2",
     "httpx",
     "pytest-asyncio",
@@ -59,6 +65,10 @@ class Run:
     results: list[TestResult] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     """What went wrong outside of any test, for the end of the summary."""
+    remarks: list[str] = field(default_factory=list)
+    """What is said of baselines at the end of the summary."""
+    stale: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tests that a baseline knows and the suite has no more, by its name."""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @cached_property
@@ -84,16 +94,46 @@ class Run:
     @cached_property
     def prices(self) -> PriceBook:
         """Own prices of the ini file, and the library's."""
-        from pytest_llmperf.core.pricing import PriceBook, parse_prices
+        return extensions.prices(self.config, self.settings.prices)
 
-        return PriceBook(parse_prices(list(self.settings.prices)))
+    @cached_property
+    def protocols(self) -> Sequence[Protocol]:
+        """The wire protocols whose calls are measured."""
+        return extensions.protocols(self.config)
 
     @cached_property
     def profile(self) -> Profile:
         """The simulated API's profile."""
         from pytest_llmperf.simulator.profile import load
 
-        return load(self.settings.profile)
+        return load(extensions.profile_file(self.config, self.settings.profile))
+
+    @cached_property
+    def library(self) -> Library:
+        """The baselines."""
+        from pytest_llmperf.baselines.library import Library
+
+        return Library(self.config.rootpath / self.settings.store)
+
+    @cached_property
+    def _sessions(self) -> dict[str, tuple[Session, ...]]:
+        return {}
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Names of the baselines that tests are held against, as far as this process knows."""
+        names = [self.settings.compare] if self.settings.compare else []
+        return tuple(dict.fromkeys([*names, *self._sessions]))
+
+    def sessions(self, name: str) -> tuple[Session, ...]:
+        """The sessions of a baseline, read once.
+
+        Raises:
+            BaselineError: a file of it is damaged, newer than this version, or cannot be read.
+        """
+        if name not in self._sessions:
+            self._sessions[name] = self.library.sessions(name)
+        return self._sessions[name]
 
     def keep(self, result: TestResult) -> None:
         """Add a result; one that was there for the same test (a rerun's) is replaced."""
@@ -106,6 +146,12 @@ class Run:
 
         ordered = tuple(sorted(self.results, key=lambda result: result.nodeid))
         return Report(__version__, self.started, self._environment(ordered), ordered)
+
+    @cached_property
+    def whole_report(self) -> Report:
+        """The report at the end of the run, with what other plugins add to it."""
+        report = self.report()
+        return replace(report, sections=extensions.sections(self.config, report))
 
     def _environment(self, results: tuple[TestResult, ...]) -> Environment:
         from pytest_llmperf.core.environment import Environment
@@ -124,6 +170,7 @@ class Run:
             # Workers share the processors, which matters where time is real and nowhere else.
             workers=worker_count(self.config) if "realtime" in clocks else 0,
             prices=self.prices.source,
+            facts=extensions.facts(self.config),
             ci="GitHub Actions" if os.environ.get("GITHUB_ACTIONS") else "yes" if os.environ.get("CI") else "",
         )
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Of a config.
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 RUN: pytest.StashKey[Run] = pytest.StashKey()
+COLLECTED: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()
+"""All tests, before any was deselected."""
 
 # Of an item.
 SCENARIO: pytest.StashKey[Scenario] = pytest.StashKey()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_llmperf.cassettes.document import Journal
     from pytest_llmperf.cassettes.redaction import Rules
     from pytest_llmperf.cassettes.timeline import Label
-    from pytest_llmperf.core.claims import Contrast, Scaling
+    from pytest_llmperf.core.claims import Contrast, Regression, Scaling
     from pytest_llmperf.core.exchange import Exchange
     from pytest_llmperf.core.objective import Objective
     from pytest_llmperf.runner.loop import Sampling
@@ -110,7 +110,7 @@ class Tape:
         else:
             sampling.ended_by = "the cassette holds no more"
 
-    def usual_clock(self, claims: Sequence[Objective | Contrast | Scaling]) -> str:
+    def usual_clock(self, claims: Sequence[Objective | Contrast | Scaling | Regression]) -> str:
         """What `--llmperf-clock=auto` stands for."""
         from pytest_llmperf.plugin import clocks
 

@@ -63,12 +63,17 @@ def measured(verdict: Verdict) -> str:
 
 def against_limit(verdict: Verdict) -> str:
     """Claim and estimate as one phrase that is true: `p95 ttft 2100 ms <= 2340 ms`, or `… > 2340 ms` when it failed."""
-    seen = f"{subject(verdict)} {estimate(verdict)}"
+    seen = f"{subject(verdict)}{'' if _has_sign(verdict) else ':'} {estimate(verdict)}"
     if verdict.outcome is Outcome.PASSED:
         return f"{seen} {verdict.direction} {limit(verdict)}"
     if verdict.outcome is Outcome.FAILED:
         return f"{seen} {_BEYOND[verdict.direction]} {limit(verdict)}"
     return f"{seen}, {SIDES[verdict.direction]} {limit(verdict)} not shown"
+
+
+def _has_sign(verdict: Verdict) -> bool:
+    """Whether the claim is one number and a limit; else it is said in words, which stand before both."""
+    return f" {verdict.direction} " in verdict.claim
 
 
 def circumstances(result: TestResult) -> list[str]:
@@ -121,10 +126,16 @@ def _sending(series: Series, lag: SendingLag) -> str:
 def _stamping(result: TestResult) -> list[str]:
     return [
         f"error bar of every time{_of_arm(series)}: {wording.quantity(series.loop_lag, 's')}, "
-        "the event loop's lateness (p99)"
+        f"the event loop's lateness (p99){_busy(series)}"
         for series in result.series
         if series.loop_lag and series.clock == "realtime"
     ]
+
+
+def _busy(series: Series) -> str:
+    if series.cpu_share is None:
+        return ""
+    return f"; the client took {wording.percent(round(series.cpu_share, 2))} of a core"
 
 
 def _of_arm(series: Series) -> str:

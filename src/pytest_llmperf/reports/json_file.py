@@ -8,25 +8,22 @@ compared line by line. Additions keep the number of the schema; a changed meanin
 from __future__ import annotations
 
 import json
-import math
-import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pytest_llmperf.core.ceiling import Ceiling
-from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.conditions import conditions_of
 from pytest_llmperf.core.lag import sending_lag
-from pytest_llmperf.core.plain import number_to_plain, to_plain
+from pytest_llmperf.core.plain import laid_out, tidied, to_plain
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import summarised
 from pytest_llmperf.core.verdict import Verdict
+from pytest_llmperf.reports import formatting
 from pytest_llmperf.reports.report import Report, TestResult
+from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall
 
 SCHEMA = 1
-_SIGNIFICANT_DIGITS = 9
-"""A nanosecond in a second; more would only show how a float is stored."""
 
 
 def schema() -> dict[str, Any]:
@@ -44,40 +41,15 @@ def document(report: Report) -> dict[str, Any]:
         "environment": to_plain(report.environment),
         "tests": [_test(result) for result in sorted(report.tests, key=lambda result: result.nodeid)],
     }
-    tidied: dict[str, Any] = _tidied(whole)
-    return tidied
+    if report.sections:
+        whole["sections"] = [{"title": title, "lines": list(lines)} for title, lines in report.sections]
+    found: dict[str, Any] = tidied(whole)
+    return found
 
 
-def write(report: Report, path: Path) -> None:
-    """Write the report whole or not at all; folders on the way are made.
-
-    Raises:
-        UsageError: the file cannot be written there.
-    """
-    text = _laid_out(document(report), "") + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _put(text.encode("utf-8", "backslashreplace"), path)  # a lone surrogate becomes the escape that JSON has for it
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(
-            f"the JSON report could not be written to {path}: {reason}; "
-            "give --llmperf-json the path of a file in a folder that can be written to"
-        ) from error
-
-
-def _put(content: bytes, path: Path) -> None:
-    """Through a file beside it, so that a reader never sees half; a pipe or device is written as it is."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    target = path.resolve()  # a link stays one
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def text(found: dict[str, Any]) -> str:
+    """A document as it stands in its file."""
+    return laid_out(found) + "\n"
 
 
 def _test(result: TestResult) -> dict[str, Any]:
@@ -87,9 +59,11 @@ def _test(result: TestResult) -> dict[str, Any]:
         "source": str(result.source),
         "clock": result.clock,
         "location": None if result.location is None else {"file": result.location[0], "line": result.location[1]},
+        "parameters": None if result.parameters is None else list(result.parameters),
         "interrupted": result.interrupted,
         "error": result.error,
         "notes": list(result.notes),
+        "remarks": [*formatting.circumstances(result), *formatting.error_bars(result)],
         "arms": [_arm(series) for series in result.series],
         "verdicts": [_verdict(verdict) for verdict in result.verdicts],
         "ceiling": None if result.ceiling is None else _ceiling(result.ceiling),
@@ -98,7 +72,8 @@ def _test(result: TestResult) -> dict[str, Any]:
 
 def _arm(series: Series) -> dict[str, Any]:
     summary = summarised(series)
-    usage = summary.usage
+    usage, conditions = summary.usage, conditions_of(series)
+    places = {round_.number: place for place, round_ in enumerate(series.judged_rounds)}
     return {
         "name": series.arm,
         "factors": series.factors,
@@ -107,11 +82,16 @@ def _arm(series: Series) -> dict[str, Any]:
             "warmup": summary.warmup_rounds,
             "failed": summary.failed_rounds,
         },
+        "model": conditions.model,
+        "endpoint": conditions.endpoint,
+        "streaming": conditions.streaming,
         "calls": summary.calls,
+        "call_rounds": [places[call.round] for call in series.judged],
         "attempts": summary.attempts,
         "failures": summary.failures,
         "unattributed": series.unattributed,
         "loop_lag": series.loop_lag,
+        "cpu_share": series.cpu_share,
         "ended_by": series.ended_by,
         "rate_per_minute": series.rate_per_minute,
         "arrival": series.arrival,
@@ -125,6 +105,9 @@ def _arm(series: Series) -> dict[str, Any]:
             "cost_usd": summary.cost,
         },
         "series": summary.values,
+        "unjudged": unjudged(series),
+        "timeline": timeline(series),
+        "waterfall": waterfall(series),
     }
 
 
@@ -169,30 +152,3 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         if verdict.evidence is None
         else dict(zip(("to_pass", "to_fail"), verdict.evidence, strict=True)),
     }
-
-
-def _tidied(value: Any) -> Any:
-    """The same with every float rounded to what is meant, and what JSON has no number for as text or null."""
-    if isinstance(value, dict):
-        return {key: _tidied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_tidied(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else number_to_plain(float(f"{value:.{_SIGNIFICANT_DIGITS}g}"))
-    return value
-
-
-def _laid_out(value: Any, indent: str) -> str:
-    """JSON with a key or an object on each line, and lists of plain values on one: a thousand calls stay readable."""
-    deeper = indent + "  "
-    if isinstance(value, dict) and value:
-        items = [f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(item, deeper)}" for key, item in value.items()]
-        return _between("{", items, "}", indent)
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return _between("[", [_laid_out(item, deeper) for item in value], "]", indent)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _between(opening: str, items: Sequence[str], closing: str, indent: str) -> str:
-    lines = f",\n{indent}  ".join(items)
-    return f"{opening}\n{indent}  {lines}\n{indent}{closing}"

@@ -1,4 +1,4 @@
-"""Reads a JSON report back, for the commands that go on from one.
+"""Reads a JSON report back, for the commands and the renderers that go on from one.
 
 What another version added is left alone; what a newer schema changed is not guessed.
 """
@@ -6,10 +6,17 @@ What another version added is left alone; what a newer schema changed is not gue
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.metrics import METRICS
+from pytest_llmperf.core.series import Measurement, Round, Series
+from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.reports.json_file import SCHEMA
 
 
@@ -37,3 +44,85 @@ def read(path: Path) -> dict[str, Any]:
 def number(value: float | str | None) -> float | None:
     """A figure of a report; infinities stand there as texts."""
     return None if value is None else float(value)
+
+
+def verdict(found: Mapping[str, Any]) -> Verdict:
+    """The answer to a claim as it was before it was written; what an older version did not write is as if not said."""
+    known = {field.name: found[field.name] for field in fields(Verdict) if field.name in found}
+    evidence = found.get("evidence")
+    return Verdict(
+        **known
+        | {name: number(found[name]) for name in ("bound", "estimate", "low", "high")}
+        | {"outcome": Outcome(found["outcome"])}
+        | {"evidence": None if evidence is None else (number(evidence["to_pass"]), number(evidence["to_fail"]))}
+    )
+
+
+def series_of(test: dict[str, Any]) -> tuple[Series, ...]:
+    """The judged part of each arm of one test of a report, as far as a report tells it.
+
+    It does not tell when calls were sent, nor the gaps between their events. A report that does not tell which round a
+    call belongs to has them spread evenly.
+
+    Raises:
+        UsageError: the test's numbers do not fit together.
+    """
+    try:
+        return tuple(_series(test, arm) for arm in test["arms"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        what = f"{test.get('nodeid', 'a test')} do not fit together: {type(error).__name__} {error}"
+        raise UsageError(f"the report's numbers of {what}") from error
+
+
+def _series(test: dict[str, Any], arm: dict[str, Any]) -> Series:
+    columns = {name: [number(value) for value in values] for name, values in arm["series"].items()}
+    return Series(
+        scenario=test["nodeid"],
+        source=Source(test["source"]),
+        clock=test["clock"],
+        arm=arm["name"],
+        factors=arm["factors"],
+        rounds=tuple(_rounds(arm, columns)),
+        measurements=tuple(_calls(arm, columns)),
+        loop_lag=arm.get("loop_lag"),
+        ended_by=arm.get("ended_by", ""),
+    )
+
+
+def _rounds(arm: dict[str, Any], columns: dict[str, list[float | None]]) -> Iterator[Round]:
+    judged = arm["rounds"]["judged"]
+    seconds = columns.get("scenario", [None] * judged)
+    recorded = {name: values for name, values in columns.items() if name not in METRICS and len(values) == judged}
+    units = {name: arm["metrics"][name]["unit"] for name in recorded}
+    for place in range(judged):
+        took = seconds[place]
+        failed = took == math.inf
+        yield Round(
+            number=place,
+            warmup=False,
+            started=0.0,
+            ended=0.0 if took is None or failed else took,
+            failure="failed" if failed else "",
+            records={name: value for name, values in recorded.items() if (value := values[place]) is not None},
+            units=units,
+        )
+
+
+def _calls(arm: dict[str, Any], columns: dict[str, list[float | None]]) -> Iterator[Measurement]:
+    count, judged = arm["calls"], arm["rounds"]["judged"]
+    places = arm.get("call_rounds") or [place * judged // count for place in range(count)]
+    values = {name: column for name, column in columns.items() if name in METRICS and METRICS[name].per == "call"}
+    reasons = {name: arm["metrics"][name]["missing_reason"] for name in values}
+    for index in range(count):
+        of_call = {name: value for name, column in values.items() if (value := column[index]) is not None}
+        yield Measurement(
+            round=places[index],
+            dispatched=0.0,
+            finished=None,
+            streamed="ttft" in of_call,
+            values=of_call,
+            absent={name: reasons[name] for name in values if name not in of_call},
+            failure="failed" if of_call.get("e2e") == math.inf else "",
+            model=arm.get("model", ""),
+            endpoint=arm.get("endpoint", ""),
+        )

@@ -37,6 +37,8 @@ class TestResult:
     """Of arms over a rate, what they show of the service's limit."""
     location: tuple[str, int] | None = None
     """File, relative to the root directory, and line (from 1) of the test."""
+    parameters: tuple[str, ...] | None = None
+    """Its parameters as `name=id`, in alphabetical order; None where they are known by the node id only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,5 @@ class Report:
     """ISO 8601, with its offset from UTC."""
     environment: Environment
     tests: tuple[TestResult, ...]
+    sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What other plugins add: titles and lines."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from time import time
+from time import process_time, time
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -27,6 +27,7 @@ from pytest_llmperf.core.series import Measurement, Round, Series
 from pytest_llmperf.runner import closed_loop, open_loop
 from pytest_llmperf.runner.arms import Arm
 from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
+from pytest_llmperf.runner.garbage import uncollected
 from pytest_llmperf.runner.overdue import is_overdue
 from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
@@ -70,6 +71,9 @@ class Sampling:
     zero_ns: int = -1
     began: float = 0.0
     """The Unix time of that moment, which other processes know too."""
+    spent_cpu: float = 0.0
+    """Seconds of processor time that the process took, all threads together, from the first round to the last."""
+    _cpu_began: float = 0.0
     schedule: Schedule = field(init=False)
     _scored: bool | None = None
     """Whether the body scores its rounds itself; None until one came to its end."""
@@ -119,6 +123,7 @@ class Sampling:
         if self.zero_ns >= 0:
             return
         self.zero_ns, self.began = self.clock.now_ns(), time()
+        self._cpu_began = process_time()
         for budget in self.budgets:
             budget.start()
         self.recorder.gates.append(self._admit)
@@ -268,12 +273,14 @@ class Sampling:
 
     def _close(self, opened: OpenRound, failure: str, *, interrupted: bool) -> None:
         """Turn the round's calls into measurements; those of an interrupted round are kept but not judged."""
-        calls = self.recorder.take(opened.number)
         ended = None if interrupted else (self.clock.now_ns() - self.zero_ns) / 1e9
-        first = min((call.dispatched_ns for call in calls), default=0)
-        measurements = [
-            self._measured(call, opened.number, opened.lag_ns if call.dispatched_ns == first else 0) for call in calls
-        ]
+        with uncollected():
+            calls = self.recorder.take(opened.number)
+            first = min((call.dispatched_ns for call in calls), default=0)
+            measurements = [
+                self._measured(call, opened.number, opened.lag_ns if call.dispatched_ns == first else 0)
+                for call in calls
+            ]
         self._account(opened, measurements)
         with self._lock:
             self._open_rounds.pop(opened.number, None)
@@ -291,6 +298,7 @@ class Sampling:
                 )
             )
             self.measurements += measurements
+            self.spent_cpu = process_time() - self._cpu_began
             if self.stopping is not None and not opened.warmup and not interrupted:
                 self._watch(self.rounds[-1], tuple(measurements))
 
@@ -327,10 +335,15 @@ class Sampling:
             measurements=tuple(sorted(self.measurements, key=lambda m: (m.dispatched, m.round))),
             unattributed=len(self.recorder.take_unattributed()),
             loop_lag=loop_lag,
+            cpu_share=self._cpu_share(),
             ended_by=self.ended_by,
             stop="fixed" if self.stopping is None else "early",
             budget=self.plan.rounds,
         )
+
+    def _cpu_share(self) -> float | None:
+        taken = max((round_.ended for round_ in self.rounds if round_.ended is not None), default=0.0)
+        return self.spent_cpu / taken if taken and self.clock.name == "realtime" else None
 
     def series_by_arm(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> tuple[Series, ...]:
         """What was gathered so far, a series for each arm."""
@@ -356,6 +369,11 @@ class Sampling:
             zero_ns=self.zero_ns,
             clock=self.clock.name,
             prices=self.prices,
-            lateness=self.lateness,
+            lateness=self._late,
             lag_ns=lag_ns,
         )
+
+    def _late(self, at_ns: int) -> float | None:
+        """The lesser of what the event loop may have been late, and of what was seen off it."""
+        known = [late for late in (self.lateness(at_ns), self.recorder.lateness(at_ns)) if late is not None]
+        return min(known, default=None)

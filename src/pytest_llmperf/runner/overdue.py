@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pytest_llmperf.core.call import Call
 from pytest_llmperf.core.generation import Generation
-from pytest_llmperf.core.metrics import ANSWER_KINDS, TOKEN_KINDS
+from pytest_llmperf.core.metrics import ANSWER_KINDS
+from pytest_llmperf.core.trace import TOKEN_KINDS
 
 _FIRST = {"ttft": TOKEN_KINDS, "ttfat": ANSWER_KINDS}
 

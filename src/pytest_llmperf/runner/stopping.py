@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pytest_llmperf.core.claims import Contrast
+from pytest_llmperf.core.claims import Contrast, Regression
 from pytest_llmperf.core.contrast import ContrastWatch
 from pytest_llmperf.core.judge import watching
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.regression import RegressionWatch
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.watch import Watch, Watching
 
@@ -34,6 +35,8 @@ class EarlyStop:
     arms: Sequence[str] = ("",)
     """Their names."""
     contrasts: Sequence[Contrast] = ()
+    regressions: Sequence[tuple[Regression, Sequence[Series]]] = ()
+    """Each with the sessions it is held against."""
     running: Callable[[int], Running | None] = lambda _: None
     """What is known of a round of this number that still runs; None where it does not."""
     _ended: dict[int, Series] = field(default_factory=dict)
@@ -47,6 +50,9 @@ class EarlyStop:
             if objective.applies_to(arm)
         ]
         self._followers = [_Follower(watch, (arm,), self.first) for watch, arm in watches]
+        for regression, sessions in self.regressions:
+            held = RegressionWatch(regression, sessions, self.rounds)
+            self._followers.append(_Follower(held, (regression.arm or "",), self.first))
         for contrast in self.contrasts:
             both = _Comparison(ContrastWatch(contrast, self.rounds))
             self._followers.append(_Follower(both, (contrast.arm, contrast.to), self.first))

@@ -12,14 +12,19 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from pytest_llmperf.simulator import behaviour, conditions
+from pytest_llmperf.simulator import behaviour, chat_request, conditions, messages_format
 from pytest_llmperf.simulator.behaviour import Circumstances, Plan
+from pytest_llmperf.simulator.chat_format import Chat
 from pytest_llmperf.simulator.conditions import Ask, Refused
+from pytest_llmperf.simulator.form import Form
 from pytest_llmperf.simulator.messages_format import Allowance, CacheUse
 from pytest_llmperf.simulator.profile import Cache, Limits, Profile
 from pytest_llmperf.simulator.prompt import Prefix
 
 _PATH = re.compile(r"/v1/messages(?:/(?P<rest>.*))?$")
+_CHAT = re.compile(r"/chat/completions$")
+_UNSERVED = re.compile(r"/v1/responses(?:/.*)?$|/model/[^/]*anthropic[^/]*/invoke(?:-with-response-stream)?$")
+"""Calls of an LLM that are measured and not simulated: let through, they would reach a real one, and be billed."""
 _UNLIMITED = Allowance(4_000, 3_999, 0.0)
 _MINUTE_NS = 60_000_000_000
 _ROUNDING = 1e-9
@@ -42,7 +47,7 @@ def _monotonic_ns() -> int:
 
 def serves(path: str) -> bool:
     """Whether a path belongs to the simulated API."""
-    return _PATH.search(path) is not None
+    return any(pattern.search(path) for pattern in (_PATH, _CHAT, _UNSERVED))
 
 
 class SimulatedApi:
@@ -116,21 +121,22 @@ class SimulatedApi:
         rng: Random,
     ) -> Plan:
         elapsed = (arrived_ns - self._began_ns) / 1e9
-        found = _PATH.search(path)
-        rest = found["rest"] if found else "?"
+        chat, found = _CHAT.search(path) is not None, _PATH.search(path)
+        rest = None if chat else found["rest"] if found else "?"
+        form: Form = Chat.of(body) if chat or path.endswith("/responses") else messages_format
         try:
-            if rest not in (None, "count_tokens"):
-                raise Refused(404, "not_found_error", "Not Found")
-            if method != "POST":
-                raise Refused(405, "invalid_request_error", "Method Not Allowed")
-            ask = conditions.read(self.profile, host=host, headers=headers, body=body, counting=rest is not None)
-        except Refused as refused:
-            return behaviour.refusal(
-                refused, self.profile, Circumstances(elapsed_seconds=elapsed, allowance=_UNLIMITED), rng
+            _check_route(method, path, rest)
+            document = conditions.parsed(body)
+            document = chat_request.as_messages(document) if chat else document
+            ask = conditions.read_document(
+                self.profile, document, host=host, headers=headers, counting=rest is not None
             )
+        except Refused as refused:
+            circumstances = Circumstances(elapsed_seconds=elapsed, allowance=_UNLIMITED)
+            return behaviour.refusal(refused, self.profile, circumstances, rng, form)
         if rest is not None:
             return behaviour.count(ask, self.profile, Circumstances(elapsed_seconds=elapsed, allowance=_UNLIMITED), rng)
-        return behaviour.plan(ask, self.profile, self._circumstances(ask, arrived_ns, elapsed), rng)
+        return behaviour.plan(ask, self.profile, self._circumstances(ask, arrived_ns, elapsed), rng, form)
 
     def _circumstances(self, ask: Ask, arrived_ns: int, elapsed: float) -> Circumstances:
         limited = self.profile.limits.enabled if ask.limits is None else ask.limits
@@ -142,6 +148,17 @@ class SimulatedApi:
             allowance=self._bucket.allowance() if limited else _UNLIMITED,
             throttled_seconds=throttled,
         )
+
+
+def _check_route(method: str, path: str, rest: str | None) -> None:
+    if _UNSERVED.search(path):
+        raise Refused(
+            404, "invalid_request_error", f"the simulated API does not answer {path}; it speaks Messages and Chat"
+        )
+    if rest not in (None, "count_tokens"):
+        raise Refused(404, "not_found_error", "Not Found")
+    if method != "POST":
+        raise Refused(405, "invalid_request_error", "Method Not Allowed")
 
 
 class Bucket:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from pytest_llmperf.simulator import answers, messages_format
 from pytest_llmperf.simulator.answers import Block
 from pytest_llmperf.simulator.conditions import MOST_SHOTS, Ask, Refused
+from pytest_llmperf.simulator.form import Form
 from pytest_llmperf.simulator.messages_format import UNCACHED, Allowance, Answer, CacheUse, Headers
 from pytest_llmperf.simulator.profile import Z95, Profile, height
 
@@ -101,40 +102,42 @@ class Pace:
         return self.ttft_ns + round((number - 1) * self.token_ns)
 
 
-def plan(ask: Ask, profile: Profile, circumstances: Circumstances, rng: Random) -> Plan:
-    """What a well-formed request gets."""
+def plan(ask: Ask, profile: Profile, circumstances: Circumstances, rng: Random, form: Form = messages_format) -> Plan:
+    """What a well-formed request gets, in the bytes of *form*."""
     drawn = _drawn_fault(profile, rng.random())
     fault = ask.fault or drawn
-    request = messages_format.request_id(rng)
+    request = form.request_id(rng)
     if circumstances.throttled_seconds is not None:
         wait = max(1, math.ceil(circumstances.throttled_seconds))
-        return _status(429, request, profile, circumstances, retry_after=wait)
+        return _status(429, request, profile, circumstances, form, retry_after=wait)
     if fault.startswith("status_") or (fault == "error_event" and not ask.stream):
-        return _status(int(fault[7:]) if fault.startswith("status_") else 529, request, profile, circumstances)
+        return _status(int(fault[7:]) if fault.startswith("status_") else 529, request, profile, circumstances, form)
     if fault in ("connect", "connect_timeout"):
         return Plan(request, 0, (), 0, (), 0, Cut(fault))
-    return _faulty(fault, _served(ask, profile, circumstances, request, rng), profile, rng)
+    return _faulty(fault, _served(ask, profile, circumstances, request, rng, form), profile, rng, form)
 
 
-def refusal(refused: Refused, profile: Profile, circumstances: Circumstances, rng: Random) -> Plan:
+def refusal(
+    refused: Refused, profile: Profile, circumstances: Circumstances, rng: Random, form: Form = messages_format
+) -> Plan:
     """What a request gets that the API refuses for what it says."""
-    request = messages_format.request_id(rng)
-    body = messages_format.error(refused.kind, refused.message, request)
-    return _brief(refused.status, "application/json", body, request, profile, circumstances)
+    request = form.request_id(rng)
+    body = form.error(refused.kind, refused.message, request)
+    return _brief(refused.status, "application/json", body, request, profile, circumstances, form)
 
 
 def count(ask: Ask, profile: Profile, circumstances: Circumstances, rng: Random) -> Plan:
     """What a request to count tokens gets."""
     request = messages_format.request_id(rng)
     body = b'{"input_tokens":%d}' % ask.input_tokens
-    return _brief(200, "application/json", body, request, profile, circumstances)
+    return _brief(200, "application/json", body, request, profile, circumstances, messages_format)
 
 
 # --- a message ---------------------------------------------------------------------------------------------------
 
 
-def _served(ask: Ask, profile: Profile, circumstances: Circumstances, request: str, rng: Random) -> Plan:
-    message_id = messages_format.message_id(rng)
+def _served(ask: Ask, profile: Profile, circumstances: Circumstances, request: str, rng: Random, form: Form) -> Plan:
+    message_id = form.message_id(rng)
     pace = _pace(ask, profile, circumstances, rng)
     blocks, stop_reason = _blocks(ask, profile, rng)
     cache = circumstances.cache
@@ -146,10 +149,10 @@ def _served(ask: Ask, profile: Profile, circumstances: Circumstances, request: s
     end_ns = last_ns + rest_ns + shift_ns
     if ask.stream:
         pace = replace(pace, ttft_ns=pace.ttft_ns + shift_ns)
-        pieces = tuple(_streamed(answer, pace, end_ns, profile, rng))
+        pieces = tuple(_streamed(answer, pace, end_ns, profile, rng, form))
     else:
-        pieces = (Piece(end_ns, messages_format.message(answer)),)
-    headers = messages_format.headers(
+        pieces = (Piece(end_ns, form.message(answer)),)
+    headers = form.headers(
         "text/event-stream; charset=utf-8" if ask.stream else "application/json",
         status=200,
         request=request,
@@ -253,33 +256,14 @@ def _deviate(rng: Random) -> float:
 # --- a stream ----------------------------------------------------------------------------------------------------
 
 
-def _streamed(answer: Answer, pace: Pace, end_ns: int, profile: Profile, rng: Random) -> list[Piece]:
-    """The head, one piece for each delta, and the end."""
+def _streamed(answer: Answer, pace: Pace, end_ns: int, profile: Profile, rng: Random, form: Form) -> list[Piece]:
+    """The head, one piece for each delta that is shown, and the end."""
     sizes = _delta_sizes(answer, profile, rng)
     deltas = sum(map(len, sizes))
     pads = cycle(rng.choices(range(messages_format.PADS), k=deltas + 1))
-    bodies: list[bytes] = []
-    for index, block in enumerate(answer.blocks):
-        events = messages_format.deltas(block, index, sizes[index], pads)
-        if index:
-            turn = messages_format.block_stop(answer, index - 1, next(pads)) + messages_format.block_start(
-                answer, index, next(pads)
-            )
-            events[0] = turn + events[0]
-        bodies += events
-    bodies[-1] += messages_format.block_stop(answer, len(answer.blocks) - 1, next(pads))
-    for after in _pings(rng, deltas):
-        bodies[after] += messages_format.PING
-    head = (
-        messages_format.message_start(answer, next(pads))
-        + messages_format.block_start(answer, 0, next(pads))
-        + messages_format.PING
-    )
-    return [
-        Piece(round(pace.ttft_ns * profile.stream.head_share), head),
-        *map(Piece, _delta_times(sizes, pace, rng), bodies),
-        Piece(end_ns, messages_format.message_end(answer, next(pads))),
-    ]
+    bodies = form.stream(answer, sizes, pads, _pings(rng, deltas))
+    times = [round(pace.ttft_ns * profile.stream.head_share), *_delta_times(sizes, pace, rng), end_ns]
+    return [Piece(at_ns, body) for at_ns, body in zip(times, bodies, strict=True) if body]
 
 
 def _delta_times(sizes: list[list[int]], pace: Pace, rng: Random) -> list[int]:
@@ -329,12 +313,17 @@ def _drawn_fault(profile: Profile, drawn: float) -> str:
 
 
 def _status(
-    status: int, request: str, profile: Profile, circumstances: Circumstances, retry_after: int | None = None
+    status: int,
+    request: str,
+    profile: Profile,
+    circumstances: Circumstances,
+    form: Form,
+    retry_after: int | None = None,
 ) -> Plan:
     if status == 429 and retry_after is None:
         retry_after = profile.faults.retry_after_seconds
-    content_type, body = messages_format.status_error(status, request)
-    return _brief(status, content_type, body, request, profile, circumstances, retry_after)
+    content_type, body = form.status_error(status, request)
+    return _brief(form.answered(status), content_type, body, request, profile, circumstances, form, retry_after)
 
 
 def _brief(
@@ -344,10 +333,11 @@ def _brief(
     request: str,
     profile: Profile,
     circumstances: Circumstances,
+    form: Form,
     retry_after: int | None = None,
 ) -> Plan:
     at_ns = round(profile.faults.answer_ms * MS)
-    headers = messages_format.headers(
+    headers = form.headers(
         content_type,
         status=status,
         request=request,
@@ -359,7 +349,7 @@ def _brief(
     return Plan(request, status, headers, at_ns, (Piece(at_ns, body),), at_ns)
 
 
-def _faulty(fault: str, served: Plan, profile: Profile, rng: Random) -> Plan:
+def _faulty(fault: str, served: Plan, profile: Profile, rng: Random, form: Form) -> Plan:
     """An answer that something befalls on its way."""
     if not fault:
         return served
@@ -371,7 +361,7 @@ def _faulty(fault: str, served: Plan, profile: Profile, rng: Random) -> Plan:
     if fault == "error_event":
         return replace(
             served,
-            pieces=(*before, Piece(at_ns, messages_format.error_event("overloaded_error", "Overloaded"))),
+            pieces=(*before, Piece(at_ns, form.error_event("overloaded_error", "Overloaded"))),
             end_ns=at_ns,
         )
     if streamed:

@@ -97,7 +97,14 @@ def read(profile: Profile, *, host: str, headers: Mapping[str, str], body: bytes
     Raises:
         Refused: with status, error type and message as the real API; 400 also for conditions nobody knows.
     """
-    document = _document(body, counting=counting)
+    return read_document(profile, parsed(body), host=host, headers=headers, counting=counting)
+
+
+def read_document(
+    profile: Profile, document: Mapping[str, Any], *, host: str, headers: Mapping[str, str], counting: bool = False
+) -> Ask:
+    """Read a request whose body is a JSON object already; see `read`."""
+    _check(document, counting=counting)
     figures = profile.figures_of(document["model"])
     if figures is None:
         raise Refused(404, "not_found_error", f"model: {document['model']}")
@@ -158,13 +165,22 @@ def _workload(profile: Profile, said: Mapping[str, str], words: str, *, forced: 
 # --- the body ----------------------------------------------------------------------------------------------------
 
 
-def _document(body: bytes, *, counting: bool) -> Mapping[str, Any]:
+def parsed(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a body.
+
+    Raises:
+        Refused: it is none.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as problem:
         raise _invalid(f"The request body is not valid JSON: {problem}") from None
     if not isinstance(document, dict):
         raise _invalid("The request body is not valid JSON: it is no object")
+    return document
+
+
+def _check(document: Mapping[str, Any], *, counting: bool) -> None:
     _member(document, "model", str, "string")
     if not counting and _member(document, "max_tokens", int, "integer") < 1:
         raise _invalid("max_tokens: Input should be greater than or equal to 1")
@@ -175,7 +191,6 @@ def _document(body: bytes, *, counting: bool) -> Mapping[str, Any]:
             raise _invalid(f"messages.{number}.role: Input should be 'user' or 'assistant'")
         if not isinstance(message.get("content"), str | list):
             raise _invalid(f"messages.{number}.content: Field required")
-    return document
 
 
 def _member(document: Mapping[str, Any], name: str, kind: type, called: str) -> Any:

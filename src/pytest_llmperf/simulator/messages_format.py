@@ -231,6 +231,31 @@ def message_end(answer: Answer, padding: int) -> bytes:
     )
 
 
+def stream(
+    answer: Answer, sizes: Sequence[Sequence[int]], pads: Iterator[int], ping_after: Sequence[int]
+) -> list[bytes]:
+    """The events of an answer: the head, one piece for each delta of each block, and the end.
+
+    Args:
+        answer: with at least one block.
+        sizes: how many tokens each delta has, block by block.
+        pads: how far each `data` line is padded.
+        ping_after: numbers of the deltas, over all blocks, that a further ping follows.
+    """
+    bodies: list[bytes] = []
+    for index, block in enumerate(answer.blocks):
+        events = deltas(block, index, sizes[index], pads)
+        if index:
+            turn = block_stop(answer, index - 1, next(pads)) + block_start(answer, index, next(pads))
+            events[0] = turn + events[0]
+        bodies += events
+    bodies[-1] += block_stop(answer, len(answer.blocks) - 1, next(pads))
+    for after in ping_after:
+        bodies[after] += PING
+    head = message_start(answer, next(pads)) + block_start(answer, 0, next(pads)) + PING
+    return [head, *bodies, message_end(answer, next(pads))]
+
+
 def error_event(kind: str, text: str) -> bytes:
     """An error inside a stream of status 200."""
     return event("error", {"type": "error", "error": {"details": None, "type": kind, "message": text}}, 12)
@@ -242,6 +267,11 @@ def error_event(kind: str, text: str) -> bytes:
 def error(kind: str, text: str, request: str) -> bytes:
     """The body of an error."""
     return _encode({"type": "error", "error": {"type": kind, "message": text}, "request_id": request}).encode()
+
+
+def answered(status: int) -> int:
+    """The status that a fault of this number is answered with: itself."""
+    return status
 
 
 def status_error(status: int, request: str) -> tuple[str, bytes]:

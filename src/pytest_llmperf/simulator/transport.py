@@ -1,6 +1,6 @@
 """The simulated API inside the process: a transport of httpx or httpx2 that answers without a network.
 
-Requests to the Messages API are answered from their plan, everything else goes on to the transport within. A response
+Calls of an LLM are answered from their plan, everything else goes on to the transport within. A response
 streams, piece by piece, as a network's would. In mode `timed` each piece is waited for, by absolute deadlines of the
 API's own clock, so errors never add up; `time.sleep` is looked up at each call and the async wait is the running event
 loop's, so a virtual clock can stand in for both. In mode `instant` nothing waits, and the response carries its
@@ -48,7 +48,7 @@ class Simulator:
         self.mode = mode
 
     def transport(self, package: ModuleType, inner: Any, *, asynchronous: bool) -> Any:
-        """A transport of `package` (httpx or httpx2) that serves the Messages API and leaves the rest to `inner`.
+        """A transport of `package` (httpx or httpx2) that serves calls of LLMs and leaves the rest to `inner`.
 
         Args:
             package: whose base classes, responses and exceptions are used.

@@ -1,25 +1,40 @@
 """Bytes to meaning: one attempt's `Exchange` becomes a `Generation`, with no I/O.
 
-One module for each protocol, all of the same shape (`Protocol`). `PROTOCOLS` lists those whose calls are measured;
-`LEGIBLE` has beside them those that can be read in a recording. Next to them is what they share: the framing of event
-streams, HTTP's content codings, JSON that is not to be trusted. Nothing here raises on any bytes.
+One module for each protocol, all of the same shape (`Protocol`). `PROTOCOLS` lists those whose calls are measured, the
+first that recognises an attempt decodes it; `LEGIBLE` those of them whose bytes are read (of the others only times are
+known). Next to them is what they share: the framing of event streams, HTTP's content codings, JSON that is not to be
+trusted. Nothing here raises on any bytes.
 """
 
 import typing
 from collections import Counter
+from collections.abc import Sequence
 
 from pytest_llmperf.core.exchange import Exchange
 from pytest_llmperf.core.generation import Generation
-from pytest_llmperf.wire import anthropic_messages, content_encoding, loose_json, openai_chat, openai_responses, sse
+from pytest_llmperf.wire import (
+    anthropic_messages,
+    bedrock,
+    content_encoding,
+    loose_json,
+    openai_chat,
+    openai_responses,
+    sse,
+)
 
 
 class Protocol(typing.Protocol):
     """What a module for one protocol offers."""
 
-    NAME: str
-    """`vendor.api`, as in `Generation.protocol`."""
-    INPUT_HOLDS_CACHED: bool
-    """Whether the provider's own count of input tokens holds cached ones; `Usage.input_tokens` never does."""
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant, of a module as a rule
+        """`vendor.api`, as in `Generation.protocol`."""
+        ...
+
+    @property
+    def INPUT_HOLDS_CACHED(self) -> bool:  # noqa: N802
+        """Whether the provider's own count of input tokens holds cached ones; `Usage.input_tokens` never does."""
+        ...
 
     def recognises(self, exchange: Exchange) -> bool:
         """Whether the attempt is a generation call of this protocol."""
@@ -30,27 +45,27 @@ class Protocol(typing.Protocol):
         ...
 
 
-PROTOCOLS: tuple[Protocol, ...] = (anthropic_messages,)
-LEGIBLE: tuple[Protocol, ...] = (*PROTOCOLS, openai_chat, openai_responses)
+LEGIBLE: tuple[Protocol, ...] = (anthropic_messages, openai_chat, openai_responses)
+PROTOCOLS: tuple[Protocol, ...] = (*LEGIBLE, bedrock)
 
 
-def protocol_of(exchange: Exchange, known: tuple[Protocol, ...] = PROTOCOLS) -> Protocol | None:
+def protocol_of(exchange: Exchange, known: Sequence[Protocol] = PROTOCOLS) -> Protocol | None:
     """The protocol an attempt speaks; None when it is no generation call of one that is known."""
     return next((protocol for protocol in known if protocol.recognises(exchange)), None)
 
 
-def recognise(exchange: Exchange) -> str | None:
-    """The name of the protocol an attempt speaks; None when it is no generation call of one we know."""
-    protocol = protocol_of(exchange)
+def recognise(exchange: Exchange, known: Sequence[Protocol] = PROTOCOLS) -> str | None:
+    """The name of the protocol an attempt speaks; None when it is no generation call of one that is known."""
+    protocol = protocol_of(exchange, known)
     return protocol.NAME if protocol else None
 
 
-def decode(exchange: Exchange) -> Generation | None:
-    """What an attempt's bytes say; None when it is no generation call of a protocol we know.
+def decode(exchange: Exchange, known: Sequence[Protocol] = PROTOCOLS) -> Generation | None:
+    """What an attempt's bytes say; None when it is no generation call of a protocol that is known.
 
     Never raises on any bytes: what could not be read is named in `Generation.missing`.
     """
-    protocol = protocol_of(exchange)
+    protocol = protocol_of(exchange, known)
     return protocol.decode(exchange) if protocol else None
 
 

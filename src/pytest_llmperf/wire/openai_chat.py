@@ -3,7 +3,7 @@
 It knows the protocol's chunks and fields, and trusts neither the content-type nor a body's completeness. The rules:
 
 * Usage comes in one piece: with the document, or in a last chunk, only when `stream_options.include_usage` asked for
-  it. Without it every count is unknown; nothing is counted from chunks, which are no tokens.
+  it. Without it every count is unknown, for that reason; nothing is counted from chunks, which are no tokens.
 * `prompt_tokens` holds the cached ones (`INPUT_HOLDS_CACHED`); a `Usage` never does, so they are taken out here.
 * Words, stop reason and tools are those of the first choice; the deltas are those of all of them, as they were billed.
 * The answer is whole once a choice has its `finish_reason`; `[DONE]` ends the stream.
@@ -96,6 +96,7 @@ def _stream(asked: Asked, chunks: Sequence[Chunk], exchange: Exchange) -> Genera
     error = next((value for value in values if value.get("error")), None)
     stop_reason = _last(text(choice.get("finish_reason")) for choice in firsts)
     usage = _last(value.get("usage") for value in values)
+    uncounted = "" if usage else _uncounted(exchange.request_body)
     failure = failures.failure(error, "error") if error else failures.bad_status(exchange.status)
     stopped_ns = next((event.at_ns for event in frames.events if event.data == DONE), None)
     return Generation(
@@ -114,15 +115,22 @@ def _stream(asked: Asked, chunks: Sequence[Chunk], exchange: Exchange) -> Genera
         stopped_ns=stopped_ns,
         failure=failure,
         complete=bool(stop_reason and not failure),
-        missing=() if failure else _gaps(stop_reason, stopped_ns, usage),
+        missing=() if failure else _gaps(stop_reason, stopped_ns, uncounted),
+        uncounted=uncounted,
     )
 
 
-def _gaps(stop_reason: str | None, stopped_ns: int | None, usage: object) -> tuple[str, ...]:
+def _uncounted(body: bytes) -> str:
+    """Why a stream has no usage: nobody asked for it, or it was cut before its last chunk."""
+    wanted = mapping(mapping(loose_json.load(body)).get("stream_options")).get("include_usage") is True
+    return "no usage came" if wanted else "no usage came (stream_options.include_usage was not asked for)"
+
+
+def _gaps(stop_reason: str | None, stopped_ns: int | None, uncounted: str) -> tuple[str, ...]:
     gaps = {
         "no finish_reason came": stop_reason is None,
         f"{DONE} never came": stopped_ns is None,
-        "no usage came (stream_options.include_usage was not asked for)": not usage,
+        uncounted: bool(uncounted),
     }
     return tuple(words for words, holds in gaps.items() if holds)
 

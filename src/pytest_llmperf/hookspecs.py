@@ -1,0 +1,147 @@
+"""The hooks by which other plugins and conftest files add to this one, or change what it does with a verdict.
+
+A hook is a function of this name in a plugin or in the conftest file of the root directory, with any of the arguments
+below. It is asked only in runs with a marked test, apart from `pytest_llmperf_metrics`, which is asked when the session
+starts so that marks may name what it adds. Importing this module imports nothing but pluggy.
+
+What is called `Call`, `Exchange` and `Generation` here is in `pytest_llmperf.testing`, with what makes them by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pluggy
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_llmperf.core.call import Call
+    from pytest_llmperf.core.generation import Generation
+    from pytest_llmperf.core.verdict import Verdict
+    from pytest_llmperf.reports.report import Report
+    from pytest_llmperf.wire import Protocol
+
+__all__ = [
+    "CallMetric",
+    "Gate",
+    "pytest_llmperf_environment",
+    "pytest_llmperf_gate",
+    "pytest_llmperf_metrics",
+    "pytest_llmperf_price",
+    "pytest_llmperf_profiles",
+    "pytest_llmperf_protocols",
+    "pytest_llmperf_report_section",
+]
+
+Gate = Literal["pass", "warn", "fail"]
+"""What a verdict does to its test: nothing, a warning, or a failure."""
+
+hookspec = pluggy.HookspecMarker("pytest")
+
+
+@dataclass(frozen=True, slots=True)
+class CallMetric:
+    """A number of each LLM call, beside those of the table."""
+
+    name: str
+    """As marks and reports say it: an identifier that no other metric has."""
+    unit: str
+    """`s`, `tokens`, `USD`, …; empty for a plain number."""
+    better: Literal["lower", "higher", ""]
+    """Empty where neither is."""
+    definition: str
+    """The formula, in words."""
+    value: Callable[[Call], float | str]
+    """The number, or in words why this call has none. What it raises is such a reason too."""
+    failed: float | None = None
+    """The number of a call that failed, such as infinity for a time: a failed call is a slow call. Where it is None,
+    a failed call has none."""
+
+
+@hookspec
+def pytest_llmperf_protocols(config: pytest.Config) -> Sequence[Protocol]:  # type: ignore[empty-body]
+    """Wire protocols that are known beside our own; they are asked before ours.
+
+    A protocol is a module or an object with `NAME`, `INPUT_HOLDS_CACHED`, `recognises(exchange)` and
+    `decode(exchange)`, as `pytest_llmperf.wire.Protocol` says it.
+
+    Example::
+
+        def pytest_llmperf_protocols(config):
+            return [our_gateway]
+    """
+
+
+@hookspec
+def pytest_llmperf_metrics(config: pytest.Config) -> Sequence[CallMetric]:  # type: ignore[empty-body]
+    """Metrics of calls that a `claim` may name and that reports show.
+
+    Example::
+
+        def pytest_llmperf_metrics(config):
+            def words(call):
+                return len(call.last.generation.text.split())
+
+            return [CallMetric("words", "words", "", "words of the answer", words)]
+    """
+
+
+@hookspec(firstresult=True)
+def pytest_llmperf_price(config: pytest.Config, generation: Generation) -> float | None:
+    """Dollars that an answer cost; the first that is not None counts, then `llmperf_prices`, then genai-prices.
+
+    Example::
+
+        def pytest_llmperf_price(generation):
+            return 0.0 if generation.model == "our-own-model" else None
+    """
+
+
+@hookspec
+def pytest_llmperf_profiles(config: pytest.Config) -> Mapping[str, str | Path]:  # type: ignore[empty-body]
+    """Profiles of the simulated API for `--llmperf-profile`: names, and the TOML files they stand for.
+
+    Example::
+
+        def pytest_llmperf_profiles(config):
+            return {"staging": config.rootpath / "staging.toml"}
+    """
+
+
+@hookspec
+def pytest_llmperf_environment(config: pytest.Config) -> Mapping[str, str]:  # type: ignore[empty-body]
+    """Facts of where the run was made, for the reports.
+
+    Example::
+
+        def pytest_llmperf_environment(config):
+            return {"region": os.environ["REGION"]}
+    """
+
+
+@hookspec
+def pytest_llmperf_report_section(config: pytest.Config, report: Report) -> tuple[str, Sequence[str]] | None:
+    """A section below the table in the terminal, and in the JSON report: its title and its lines.
+
+    Example::
+
+        def pytest_llmperf_report_section(report):
+            return "failed", [test.nodeid for test in report.tests if test.outcome == "failed"]
+    """
+
+
+@hookspec(firstresult=True)
+def pytest_llmperf_gate(item: pytest.Item, verdict: Verdict) -> Gate | None:
+    """What a verdict does to its test; the first that is not None counts. The verdict itself stays what was shown.
+
+    Without a word from here a failed claim fails the test, an undecided one does what `--llmperf-inconclusive` says.
+
+    Example::
+
+        def pytest_llmperf_gate(item, verdict):
+            return "warn" if item.get_closest_marker("trial") and verdict.outcome != "passed" else None
+    """

@@ -1,0 +1,133 @@
+"""What other plugins add, gathered from their hooks and checked: an answer that cannot be used names hook and value.
+
+Our own parts are asked by the same hooks where that costs a run without marked tests nothing: `own_gate` is the last
+answer to `pytest_llmperf_gate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.hookspecs import CallMetric, Gate
+
+if TYPE_CHECKING:
+    from pytest_llmperf.core.pricing import PriceBook
+    from pytest_llmperf.core.verdict import Verdict
+    from pytest_llmperf.reports.report import Report
+    from pytest_llmperf.wire import Protocol
+
+_GATES = ("pass", "warn", "fail")
+
+
+def add_metrics(config: pytest.Config) -> None:
+    """Put the metrics of other plugins into the table, until the end of the session.
+
+    Raises:
+        pytest.UsageError: one cannot be used.
+    """
+    found = list(_each(config.hook.pytest_llmperf_metrics(config=config), "pytest_llmperf_metrics", CallMetric))
+    if not found:
+        return
+    from pytest_llmperf.core.metrics import Metric, added
+
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    try:
+        for one in found:
+            row = Metric(one.name, one.unit, one.better, "call", one.definition, "another plugin")
+            stack.enter_context(added(row, one.value, one.failed))
+    except ValueError as error:
+        raise pytest.UsageError(f"pytest_llmperf_metrics: {error}") from None
+
+
+def protocols(config: pytest.Config) -> Sequence[Protocol]:
+    """Those of other plugins, then our own.
+
+    Raises:
+        UsageError: one lacks what a protocol has.
+    """
+    from pytest_llmperf import wire
+
+    found: list[Any] = list(_each(config.hook.pytest_llmperf_protocols(config=config), "pytest_llmperf_protocols"))
+    for one in found:
+        lacking = [name for name in ("NAME", "INPUT_HOLDS_CACHED", "recognises", "decode") if not hasattr(one, name)]
+        if lacking:
+            raise UsageError(f"pytest_llmperf_protocols: {one!r} has no {lacking[0]}")
+    return (*found, *wire.PROTOCOLS)
+
+
+def prices(config: pytest.Config, lines: Sequence[str]) -> PriceBook:
+    """What answers cost: by other plugins, by the ini file's *lines*, by the table of the library.
+
+    Raises:
+        UsageError: a line cannot be read.
+    """
+    from pytest_llmperf.core.pricing import PriceBook, parse_prices
+
+    ask, own = config.hook.pytest_llmperf_price, parse_prices(list(lines))
+    if not ask.get_hookimpls():
+        return PriceBook(own)
+    return PriceBook(own, ask=lambda generation: ask(config=config, generation=generation))
+
+
+def profile_file(config: pytest.Config, name: str) -> str | Path:
+    """The file that a profile's name stands for with another plugin, else the name itself."""
+    found: dict[str, str | Path] = {}
+    for named in config.hook.pytest_llmperf_profiles(config=config):
+        found |= _mapping(named, "pytest_llmperf_profiles")
+    return Path(found[name]) if name in found else name
+
+
+def facts(config: pytest.Config) -> dict[str, str]:
+    """What other plugins say of where the run is made."""
+    found: dict[str, str] = {}
+    for said in config.hook.pytest_llmperf_environment(config=config):
+        found |= {str(name): str(value) for name, value in _mapping(said, "pytest_llmperf_environment").items()}
+    return dict(sorted(found.items()))
+
+
+def sections(config: pytest.Config, report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Titles and lines that other plugins add to the report."""
+    said = config.hook.pytest_llmperf_report_section(config=config, report=report)
+    return tuple((str(title), tuple(map(str, lines))) for title, lines in said)
+
+
+def gate(item: pytest.Item, verdict: Verdict) -> Gate:
+    """What a verdict does to its test.
+
+    Raises:
+        UsageError: a plugin says something else.
+    """
+    said: Gate = item.ihook.pytest_llmperf_gate(item=item, verdict=verdict)
+    if said not in _GATES:
+        raise UsageError(f"pytest_llmperf_gate: {said!r} is none of {', '.join(_GATES)}")
+    return said
+
+
+def own_gate(verdict: Verdict, inconclusive: str) -> Gate:
+    """A failed claim fails the test, an undecided one does what the option says."""
+    by_outcome: Mapping[str, Any] = {"passed": "pass", "failed": "fail", "inconclusive": inconclusive}
+    answer: Gate = by_outcome[verdict.outcome]
+    return answer
+
+
+def _each(answers: Sequence[Any], hook: str, kind: type = object) -> Iterator[Any]:
+    for answer in answers:
+        if isinstance(answer, str) or not isinstance(answer, Sequence):
+            raise pytest.UsageError(f"{hook}: {answer!r} is no list")
+        for one in answer:
+            if not isinstance(one, kind):
+                raise pytest.UsageError(f"{hook}: {one!r} is no {kind.__name__}")
+            yield one
+
+
+def _mapping(answer: Any, hook: str) -> Mapping[str, Any]:
+    if not isinstance(answer, Mapping):
+        raise UsageError(f"{hook}: {answer!r} is no mapping")
+    return answer

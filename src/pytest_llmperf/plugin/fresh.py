@@ -90,13 +90,6 @@ def _broken(item: pytest.Item, execution: Execution, reports: list[pytest.TestRe
     return reports
 
 
-def _set_up(item: pytest.Item) -> pytest.TestReport:
-    """The report of a set-up that had nothing to do; other plugins look for one before that of the call."""
-    outcome = pytest.CallInfo.from_call(lambda: None, when="setup")
-    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=outcome)
-    return report
-
-
 def _report(item: pytest.Item, when: str, concluding: Execution | LLMPerfError) -> pytest.TestReport:
     """The report of a phase in which this is concluded."""
 

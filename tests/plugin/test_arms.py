@@ -305,7 +305,7 @@ def test_switched_off_the_first_arm_is_run_once(suite, backend):
         ("arms(cache=['a', 'b', 'a'])", "cache must be a list of different values; a is there twice"),
         ("arms(concurrency=[0, 1])", "concurrency must be a whole number of at least 1"),
         ("arms(rounds=[10, 20])", "rounds is an argument of llmperf and the same for all arms"),
-        ("arms(rate_per_minute=[10, 20])", "rate_per_minute belongs to the open loop, which this version has not"),
+        ("arms(rate_per_minute=[10, 0])", "rate_per_minute must be a number above 0"),
         ("arms(name=['a'])", "a factor cannot be called 'name'"),
         ("arms(_a=['a'])", "a factor cannot be called '_a'"),
         ("arms(cache=['a', 'b']), latency(p50_ms=1, arm='c')", "there is no arm 'c'. Arms: 'a' · 'b'"),

@@ -55,6 +55,7 @@ class TestDocument:
             "interrupted": False,
             "error": "",
             "notes": [],
+            "ceiling": None,
             "remarks": [],
         }
         assert arm.pop("metrics")["ttft"] == {
@@ -98,6 +99,9 @@ class TestDocument:
             "loop_lag": None,
             "cpu_share": None,
             "ended_by": "",
+            "rate_per_minute": None,
+            "arrival": "",
+            "sending_lag": None,
             "usage": {
                 "input_tokens": 1000,
                 "output_tokens": 401,

@@ -259,9 +259,12 @@ def test_what_becomes_of_a_refused_round_is_the_caps_doing(sampling, wire):
 def test_ctrl_c_in_threads_lets_nobody_begin_again(sampling):
     """Rounds under way come to their end, and the interruption of the main thread comes out."""
     one = sampling(rounds=2000, warmup=0, concurrency=2)
+    both = threading.Barrier(2, timeout=20)
 
     def body():
-        if one.current.number == 3:
+        if one.current.number < 2:
+            both.wait()  # a thread that just starts is not one that Ctrl-C waits for
+        if one.current.number == 50:
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.002)
 

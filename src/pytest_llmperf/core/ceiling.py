@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.series import Measurement, Series
-from pytest_llmperf.statistics.ceilings import ceiling_bracket, sustained_estimate
-from pytest_llmperf.statistics.dependence import dependence
 from pytest_llmperf.statistics.estimate import Estimate
 
 FACTOR = "rate_per_minute"
@@ -90,6 +88,8 @@ def rate_ceiling(arms: Sequence[Series], share: float = 0.05, confidence: float 
     Raises:
         UsageError: an arm has no such rate, or two have the same.
     """
+    from pytest_llmperf.statistics.ceilings import ceiling_bracket, sustained_estimate
+
     pairs = sorted(((_rate(one), one) for one in arms), key=lambda pair: pair[0])
     if len({rate for rate, _ in pairs}) < len(pairs) or not pairs:
         raise UsageError(f"a ceiling is looked for in arms that each have a {FACTOR} of their own")
@@ -120,6 +120,8 @@ def _refused(call: Measurement) -> bool:
 
 def _counts(one: Series, share: float) -> tuple[float, float]:
     """Calls and refused ones; as many as they are worth where refusals come in bursts."""
+    from pytest_llmperf.statistics.dependence import dependence
+
     flags = [float(_refused(call)) for call in sorted(one.judged, key=lambda call: call.dispatched)]
     bad, n = sum(flags), float(len(flags))
     likeness = dependence(flags, share)

@@ -1,8 +1,10 @@
 """The table of metrics, and the arithmetic that turns a call into a measurement.
 
 Every formula stands here once, in words and in code. The zero of a call's latencies is the last byte of its *first*
-attempt's request: latency is what the caller waits for, failed attempts and back-off inside. A metric that cannot be
-had is `Absent` with its reason. Here and in `trace`, and nowhere else, nanoseconds become seconds.
+attempt's request: latency is what the caller waits for, failed attempts and back-off inside. In an open loop a round
+has a time when it is due, and by as much as it began late the zero of its first call lies earlier (`WAITS`): whoever
+was due to be served has waited since then. The times of one attempt, and the client's own, stay as they are. A metric
+that cannot be had is `Absent` with its reason. Here and in `trace`, and nowhere else, nanoseconds become seconds.
 """
 
 from __future__ import annotations
@@ -211,6 +213,9 @@ _OF_STREAMS = frozenset({"ttft", "ttfat", "attempt_ttft", "tpot", "output_tps"})
 _ACROSS_ATTEMPTS = frozenset({"ttft", "ttfat", "e2e", "e2e_tps"})
 """Metrics that run from the first attempt, so that they span the waits of a call with several."""
 
+WAITS = ("ttft", "ttfat", "e2e", "call")
+"""Times that count from when a round was due, for its first call; `e2e_tps`, a rate over one of them, goes with it."""
+
 _NEVER_CONNECTED = ("ConnectError:", "ConnectTimeout:", "PoolTimeout:")
 
 _INSTANT = "the instant clock does not wait: only times inside one attempt mean anything"
@@ -252,6 +257,7 @@ def measure(
     clock: str,
     prices: PriceBook,
     lateness: Callable[[int], float | None] = lambda _: None,
+    lag_ns: int = 0,
 ) -> Measurement:
     """One call's metrics in seconds, tokens and dollars.
 
@@ -262,8 +268,10 @@ def measure(
         clock: `realtime`, `virtual`, `instant` or `manual`; what it cannot tell is absent.
         prices: where the cost comes from.
         lateness: by how many seconds the client may have come late to a moment of that clock; None where unknown.
+        lag_ns: by how much the round began after it was due, for its first call.
     """
-    readings = {name: _reading(name, call, clock) for name in _FORMULAS}
+    lag = _seconds(lag_ns)
+    readings = _from_due({name: _reading(name, call, clock) for name in _FORMULAS}, lag)
     readings["cost"] = _cost(call, prices)
     gaps = _event_gaps(call)
     if isinstance(gaps, Absent):
@@ -286,9 +294,20 @@ def measure(
         provenance=last.exchange.provenance.value,
         stop_reason=last.generation.stop_reason or "",
         usage=last.generation.usage,
-        late=_late(call, lateness),
+        late={name: late + lag * (name in WAITS) for name, late in _late(call, lateness).items()},
         trace=traced(call, clock),
     )
+
+
+def _from_due(readings: dict[str, Reading], lag: float) -> dict[str, Reading]:
+    """The same with waits that began *lag* (seconds) earlier."""
+    if not lag:
+        return readings
+    e2e, rate = readings["e2e"], readings["e2e_tps"]
+    waits = {name: value + lag for name in WAITS if not isinstance(value := readings[name], Absent)}
+    if not isinstance(e2e, Absent) and not isinstance(rate, Absent) and math.isfinite(e2e):
+        waits["e2e_tps"] = rate * e2e / (e2e + lag)
+    return readings | waits
 
 
 def reading(name: str, call: Call, clock: str) -> Reading:

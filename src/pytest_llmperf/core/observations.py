@@ -102,12 +102,12 @@ def _why(metric: str, calls: Sequence[Measurement], cut: frozenset[int]) -> str:
 
 
 def _wall_times(series: Series) -> Observations:
-    """Seconds per round; a round that a failed call brought down is endlessly slow."""
+    """Seconds per round from when it was due; a round that a failed call brought down is endlessly slow."""
     if series.clock == "instant":
         return Observations("scenario", "round", (None,) * len(series.judged_rounds), "the instant clock does not wait")
     failed = {m.round for m in series.measurements if m.failure}
     times = tuple(
-        None if r.ended is None else math.inf if r.failure and r.number in failed else r.ended - r.started
+        None if r.ended is None else math.inf if r.failure and r.number in failed else r.ended - r.due
         for r in series.judged_rounds
     )
     return Observations("scenario", "round", times, INTERRUPTED)

@@ -87,6 +87,13 @@ class Round:
     scores: dict[str, float] = field(default_factory=dict)
     records: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    intended: float | None = None
+    """When it was due in an open loop; None in a closed one, where it is due when it begins."""
+
+    @property
+    def due(self) -> float:
+        """From when its wait counts."""
+        return self.started if self.intended is None else self.intended
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,10 @@ class Series:
     """`early`: claims on shares are held against a sequential plan for the budget; `fixed`: judged once, at the end."""
     budget: int = 0
     """The most rounds that would have been judged; 0 where nobody set one."""
+    rate_per_minute: float | None = None
+    """Rounds that were to begin each minute, of all arms in flight together; None in a closed loop."""
+    arrival: str = ""
+    """`poisson` or `constant`, in an open loop."""
 
     @property
     def cut(self) -> frozenset[int]:

@@ -6,20 +6,23 @@ vcr, httpx, httpx2, rich or cattrs. A run without a marked test patches nothing 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llmperf.plugin.fixtures import CurrentArm, LLMPerf, arm, llmperf
 from pytest_llmperf.plugin.options import add_options, read_settings
-from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_worker
+from pytest_llmperf.plugin.session import PLACE_KEY, LLMPerfWarning, Run, is_worker
 from pytest_llmperf.plugin.stash import COLLECTED, RESULT, RUN, SCENARIO, SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_llmperf.plugin.parts import Parts
 
 __all__ = ["CurrentArm", "LLMPerf", "LLMPerfWarning", "arm", "llmperf"]
 
-REPORT_KEY = "llmperf"
-"""Attribute of a test report under which a result travels, as plain types."""
+REPORT_KEY, PART_KEY = "llmperf", "llmperf_part"  # as in `delivery`, which is loaded when there is one
 ERRORS_KEY = "llmperf_errors"
 """Where an xdist worker tells its controller what is wrong with the marks."""
 STALE_KEY = "llmperf_stale"
@@ -160,6 +163,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> Any:
     """Show the deciding line beside the test in `-v`, and inconclusive tests as such."""
+    if hasattr(report, PART_KEY):
+        from pytest_llmperf.plugin.delivery import status_of_part
+
+        return status_of_part(report)
     if not hasattr(report, REPORT_KEY):
         return None
     from pytest_llmperf.plugin.delivery import status
@@ -181,6 +188,9 @@ class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._usage_errors: dict[str, None] = {}
+        self._parts: Parts | None = None
+        self._places: dict[Any, int] = {}
+        """Of the xdist workers that live."""
 
     @property
     def _run(self) -> Run:
@@ -193,10 +203,33 @@ class _Controller:
             from pytest_llmperf.plugin.delivery import received
 
             self._run.keep(received(data))
+        if (part := getattr(report, PART_KEY, None)) is not None:
+            from pytest_llmperf.plugin.parts import Parts
+
+            self._parts = self._parts or Parts(self._run, {})
+            self._parts.take(part, report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Judge what several processes measured together, whatever ended the run, as tests of their own."""
+        try:
+            return (yield)
+        finally:
+            for report in self._parts.judged() if self._parts is not None else ():
+                self._config.hook.pytest_runtest_logreport(report=report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give an xdist worker its place among those that run every test; one that replaces another has the other's."""
+        if self._config.getoption("dist", "no") == "each":
+            taken = set(self._places.values())
+            self._places[node] = next(place for place in itertools.count() if place not in taken)
+            node.workerinput[PLACE_KEY] = self._places[node]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Keep what an xdist worker found wrong with the marks."""
+        """Keep what an xdist worker found wrong with the marks, and free its place."""
+        self._places.pop(node, None)
         output = getattr(node, "workeroutput", {})
         for line in output.get(ERRORS_KEY, "").splitlines():
             self._usage_errors.setdefault(line)

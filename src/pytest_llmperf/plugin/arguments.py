@@ -90,9 +90,9 @@ def _factor(name: str) -> Check:
         shown = [f"{value}" for value in values]
         if twice := [text for number, text in enumerate(shown) if text in shown[:number]]:
             raise ValueError(f"a list of different values; {twice[0]} is there twice")
-        if name == "concurrency":
-            return tuple(map(_whole(1), values))
-        return tuple(values)
+        for value in values:
+            _FACTORS_THAT_SET.get(name, _plain)(value)
+        return tuple(values)  # as they were written: an arm is called by them
 
     return check
 
@@ -126,6 +126,8 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "warmup": _whole(0),
         "stop": _one_of("early", "fixed"),
         "concurrency": _whole(1),
+        "rate_per_minute": _number(0, above=True),
+        "arrival": _one_of("poisson", "constant"),
         "confidence": _number(0.5, below=1),
         "slack": _number(0),
         "max_seconds": _number(0, above=True),
@@ -181,16 +183,13 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
 }
 """Every mark's arguments; all are keyword-only. Those of `arms` are the names of factors, any the author likes."""
 _ARM_ATTRIBUTES = ("name", "factors")
-_FACTORS_THAT_SET = ("concurrency",)
+_FACTORS_THAT_SET = {key: ARGUMENTS["llmperf"][key] for key in ("concurrency", "rate_per_minute")}
 """Arguments of `llmperf` that may differ from arm to arm."""
 
 OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "accuracy", "goodput", "regression", "claim")
 """Marks whose claim is about every arm, unless it names one."""
 for _name in OF_ONE_ARM:
     ARGUMENTS[_name]["arm"] = _plain
-
-_LATER = {("llmperf", "rate_per_minute"): "the open loop", ("llmperf", "arrival"): "the open loop"}
-"""Arguments of the public interface that this version does not have yet."""
 
 DESCRIPTIONS = {
     "llmperf": "how the test is repeated and judged",
@@ -230,8 +229,6 @@ def check_names(mark: pytest.Mark) -> None:
         _check_factors(mark)
         return
     for key in mark.kwargs:
-        if (mark.name, key) in _LATER:
-            raise ValueError(f"{written(mark)}: {key} belongs to {_LATER[mark.name, key]}, which this version has not")
         if key not in valid:
             near = difflib.get_close_matches(key, valid, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
@@ -242,8 +239,6 @@ def _check_factors(mark: pytest.Mark) -> None:
     if not mark.kwargs:
         raise ValueError(f"{written(mark)}: compares nothing; give at least one factor, such as cache=['cold', 'warm']")
     for key in mark.kwargs:
-        if ("llmperf", key) in _LATER:
-            raise ValueError(f"{written(mark)}: {key} belongs to {_LATER['llmperf', key]}, which this version has not")
         if key in _ARM_ATTRIBUTES or key.startswith("_"):
             raise ValueError(
                 f"{written(mark)}: a factor cannot be called {key!r}; it would hide what an arm has of its own"

@@ -24,11 +24,35 @@ def plan(arguments: Mapping[str, Any], settings: Settings, factors: Mapping[str,
     overrides = {"rounds": settings.rounds, "stop": settings.stop, "confidence": settings.confidence}
     given = {**arguments, **{key: value for key, value in overrides.items() if value is not None}}
     chosen = Plan(**given, arms=product(factors or {}))
+    _check_loop(chosen, {*given, *(factors or {})})
     if chosen.fresh_fixtures and chosen.most_workers > 1:
         raise ValueError(
             "llmperf(fresh_fixtures=True, concurrency=…): rounds with fixtures of their own run one by one"
         )
     return chosen
+
+
+def _check_loop(chosen: Plan, said: set[str]) -> None:
+    """Refuse what a closed loop has no use for, and what an open one has none for.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    if not chosen.is_open:
+        if "arrival" in said and not chosen.off:
+            raise ValueError(
+                "llmperf(arrival=…): a closed loop sends when it was answered; arrivals need rate_per_minute"
+            )
+        return
+    if "concurrency" in said:
+        raise ValueError(
+            "llmperf(rate_per_minute=…, concurrency=…): an open loop never waits for answers, so as many rounds are in "
+            "flight as there are; use one or the other"
+        )
+    if chosen.fresh_fixtures:
+        raise ValueError(
+            "llmperf(fresh_fixtures=True, rate_per_minute=…): rounds with fixtures of their own run one by one"
+        )
 
 
 def plainly_once(plan: Plan) -> Plan:
@@ -59,12 +83,18 @@ def objectives(name: str, arguments: Mapping[str, Any], plan: Plan) -> list[Obje
 def _check_apart(claimed: list[Objective], plan: Plan) -> None:
     """Refuse totals of arms that share their moments: what one brings in a second would hang on the others."""
     totals = [objective for objective in claimed if objective.metric in TOTALS]
-    groups = [plan.concurrency_of(arm) for arm in plan.arms]
-    mixed = any(workers > 1 and groups.count(workers) > 1 for workers in groups)
+    groups = [plan.load_of(arm) for arm in plan.arms]
+    mixed = any((plan.is_open or load.concurrency > 1) and groups.count(load) > 1 for load in groups)
     if totals and mixed:
+        told = "at a rate" if plan.is_open else "with concurrency"
+        instead = (
+            "make rate_per_minute the only factor, or leave it out"
+            if plan.is_open
+            else ("use concurrency=1, or make concurrency the only factor")
+        )
         raise ValueError(
-            f"{totals[0].mark}: with concurrency, calls of several arms are in flight at once, so {totals[0].metric} "
-            "of one arm means nothing; use concurrency=1, or make concurrency the only factor"
+            f"{totals[0].mark}: {told}, calls of several arms are in flight at once, so {totals[0].metric} "
+            f"of one arm means nothing; {instead}"
         )
 
 

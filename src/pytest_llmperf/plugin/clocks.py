@@ -77,6 +77,20 @@ def for_recordings(claims: Sequence[Objective | Contrast | Scaling | Regression]
     return "virtual" if any(needs_waiting(claim.metric, recorded=True) for claim in claims) else "instant"
 
 
+def check_paced(clock: Clock, *, paced: bool, strangers: str) -> None:
+    """Refuse to send at a rate where no time passes.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    if clock.name == "instant" and paced:
+        raise UsageError(
+            "llmperf(rate_per_minute=…): the instant clock does not wait, so nothing can be sent at a rate; "
+            "use --llmperf-clock=virtual (tests on asyncio, plain tests) or realtime"
+            + (f". It was taken because {strangers}" if strangers else "")
+        )
+
+
 def check_answerable(
     clock: Clock,
     claims: Sequence[Objective | Contrast | Scaling | Regression],

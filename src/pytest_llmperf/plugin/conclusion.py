@@ -6,6 +6,7 @@ A failed claim is raised in the call phase, as an exception that pytest takes fo
 from __future__ import annotations
 
 import unittest
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,14 @@ from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
 
 if TYPE_CHECKING:
+    from pytest_llmperf.core.ceiling import Ceiling
+    from pytest_llmperf.core.claims import Contrast, Scaling
+    from pytest_llmperf.core.objective import Objective
     from pytest_llmperf.core.series import Series
     from pytest_llmperf.core.verdict import Verdict
     from pytest_llmperf.plugin.execution import Execution
+    from pytest_llmperf.plugin.options import Settings
+    from pytest_llmperf.plugin.regressions import Held
     from pytest_llmperf.reports.report import TestResult
 
 _Failed: Any = pytest.fail.Exception
@@ -58,13 +64,44 @@ def conclude(execution: Execution) -> None:
             raise tape_error
         _check_cassette(execution, series)
         _check_count(execution)
-        _check_calls(execution, series)
-        verdicts = _verdicts(execution, series)
+        result = _result(execution, series)
+        if not execution.is_part:
+            scenario = execution.scenario
+            claims = (scenario.objectives, scenario.contrasts, scenario.scalings)
+            result = judged(result, *claims, confidence=scenario.plan.confidence, held=scenario.held)
     except LLMPerfError as error:
         execution.item.stash[RESULT] = _result(execution, series, error=str(error))
         raise
-    result = execution.item.stash[RESULT] = _result(execution, series, verdicts=verdicts)
-    _end_as(execution, result)
+    execution.item.stash[RESULT] = result
+    if not execution.is_part:
+        _end_as(execution, result)
+
+
+def judged(
+    result: TestResult,
+    objectives: Sequence[Objective],
+    contrasts: Sequence[Contrast],
+    scalings: Sequence[Scaling],
+    *,
+    confidence: float,
+    held: Sequence[Held] = (),
+) -> TestResult:
+    """The same with the answers to what is claimed of its series.
+
+    Raises:
+        UsageError: there is nothing that could be judged.
+    """
+    from pytest_llmperf.core.verdict import combined
+
+    compared = [one.regression for one in held if one.known]
+    _check_calls((*objectives, *contrasts, *scalings, *compared), result.series)
+    verdicts = _verdicts(objectives, contrasts, scalings, held, result.series)
+    return replace(
+        result,
+        outcome=combined([verdict.outcome for verdict in verdicts]).value,
+        verdicts=verdicts,
+        ceiling=_ceiling(objectives, result.series, confidence),
+    )
 
 
 def broke_off(execution: Execution, error: BaseException) -> None:
@@ -125,18 +162,24 @@ def _check_cassette(execution: Execution, series: tuple[Series, ...]) -> None:
         )
 
 
-def _verdicts(execution: Execution, series: tuple[Series, ...]) -> tuple[Verdict, ...]:
+def _verdicts(
+    objectives: Sequence[Objective],
+    contrasts: Sequence[Contrast],
+    scalings: Sequence[Scaling],
+    held: Sequence[Held],
+    series: tuple[Series, ...],
+) -> tuple[Verdict, ...]:
     """Claim by claim, each for the arms that it is about; then what compares arms."""
     from pytest_llmperf.core.contrast import contrast_judgement
     from pytest_llmperf.core.judge import judgement
     from pytest_llmperf.core.scaling import judge_scaling
     from pytest_llmperf.core.together import decided
 
-    scenario, by_name = execution.scenario, {one.arm: one for one in series}
-    of_one = [judgement(one, claim) for claim in scenario.objectives for one in series if claim.applies_to(one.arm)]
-    of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in scenario.contrasts]
-    of_baselines = [one for held in scenario.held for one in held.judgements(by_name[held.regression.arm or ""])]
-    curves = [verdict for scaling in scenario.scalings for verdict in judge_scaling(series, scaling)]
+    by_name = {one.arm: one for one in series}
+    of_one = [judgement(one, claim) for claim in objectives for one in series if claim.applies_to(one.arm)]
+    of_two = [contrast_judgement(by_name[one.arm], by_name[one.to], one) for one in contrasts]
+    of_baselines = [one for each in held for one in each.judgements(by_name[each.regression.arm or ""])]
+    curves = [verdict for scaling in scalings for verdict in judge_scaling(series, scaling)]
     return (*decided([*of_one, *of_two, *of_baselines], series[0].stop), *curves)
 
 
@@ -144,27 +187,38 @@ def _result(
     execution: Execution,
     series: tuple[Series, ...],
     *,
-    verdicts: tuple[Verdict, ...] = (),
     error: str = "",
     interrupted: bool = False,
 ) -> TestResult:
-    from pytest_llmperf.core.verdict import combined
     from pytest_llmperf.reports.report import TestResult
 
     file, line, _ = execution.item.location
     return TestResult(
         nodeid=plain_nodeid(execution.item.nodeid),
-        outcome="error" if error or interrupted else combined([verdict.outcome for verdict in verdicts]).value,
+        outcome="error" if error or interrupted else "passed",
         source=execution.source,
         clock=series[0].clock,
         series=series,
-        verdicts=verdicts,
+        verdicts=(),
         notes=(*execution.notes, *execution.sampling.recorder.warnings, *_notes_on_baselines(execution)),
         error=error,
         interrupted=interrupted,
         location=None if line is None else (file, line + 1),
         parameters=parameters_of(execution.item),
     )
+
+
+def _ceiling(objectives: Sequence[Objective], series: tuple[Series, ...], confidence: float) -> Ceiling | None:
+    """The service's limit, where the arms differ in their rate and in nothing else."""
+    from pytest_llmperf.core.ceiling import FACTOR, rate_ceiling
+
+    if len(series) < 2 or any(list(one.factors) != [FACTOR] for one in series):
+        return None
+    if any(len(one.judged) != len(one.judged_rounds) for one in series):
+        return None  # the rate is that of rounds, and a ceiling one of calls
+    most = [one for one in objectives if one.metric == "throttle_rate" and one.direction == "<="]
+    tolerated = min((one.bound for one in most if 0 < one.bound < 1), default=0.05)
+    return rate_ceiling(series, tolerated, confidence)
 
 
 def _notes_on_baselines(execution: Execution) -> tuple[str, ...]:
@@ -179,9 +233,9 @@ def _check_count(execution: Execution) -> None:
         raise UsageError(f"{ran} rounds were run where {asked} were asked: another plugin ran the test in its own way")
 
 
-def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
+def _check_calls(claims: Sequence[Any], series: tuple[Series, ...]) -> None:
     """Claims on calls need calls; a claim on what the body records does not."""
-    of_calls = [o for o in execution.scenario.claims if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
+    of_calls = [o for o in claims if o.metric.partition("|")[0] in METRICS.keys() - {"scenario"}]
     if of_calls and not any(one.judged or one.ended_by for one in series):
         seen = sum(len(one.rounds) for one in series)
         raise UsageError(
@@ -190,17 +244,21 @@ def _check_calls(execution: Execution, series: tuple[Series, ...]) -> None:
         )
 
 
-def _end_as(execution: Execution, result: TestResult) -> None:
+def told(result: TestResult, settings: Settings) -> str:
+    """What a test that did not pass says."""
     from pytest_llmperf.reports.failure import failure_text
 
+    return failure_text(result, profile=settings.profile if result.source is Source.SIMULATED else "")
+
+
+def _end_as(execution: Execution, result: TestResult) -> None:
     gates = {verdict.outcome: set[str]() for verdict in result.verdicts}
     for verdict in result.verdicts:
         gates[verdict.outcome].add(gate(execution.item, verdict))
-    profile = execution.run.settings.profile if result.source is Source.SIMULATED else ""
     if "fail" in gates.get(Outcome.FAILED, ()):
-        raise ClaimFailed(failure_text(result, profile=profile), pytrace=False)
+        raise ClaimFailed(told(result, execution.run.settings), pytrace=False)
     asked = set().union(*gates.values())
     if "fail" in asked:
-        raise ClaimInconclusive(failure_text(result, profile=profile), pytrace=False)
+        raise ClaimInconclusive(told(result, execution.run.settings), pytrace=False)
     if "warn" in asked:
-        execution.item.warn(LLMPerfWarning(failure_text(result, profile=profile)))
+        execution.item.warn(LLMPerfWarning(told(result, execution.run.settings)))

@@ -10,10 +10,14 @@ import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
-from pytest_llmperf.plugin.session import Run, is_worker
+from pytest_llmperf.plugin.session import Run, is_worker, together
 from pytest_llmperf.plugin.stash import RESULT, SETTINGS
 from pytest_llmperf.reports.report import TestResult
 
+REPORT_KEY = "llmperf"
+"""Attribute of a test report under which a result travels, as plain types."""
+PART_KEY = "llmperf_part"
+"""The same for what one of several processes measured, which is not judged yet."""
 _PROPERTY = "llmperf."
 
 
@@ -23,15 +27,26 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if result is None:
         return
     del item.stash[RESULT]  # a rerun makes its own
-    report.llmperf = to_plain(result)  # type: ignore[attr-defined]
+    if workers := together(item.config):
+        from pytest_llmperf.plugin.parts import as_plain
+
+        setattr(report, PART_KEY, as_plain(item, result, workers))
+        return
+    setattr(report, REPORT_KEY, to_plain(result))
     # A body that ran n times recorded the same n times; a rerun finds the properties of the run before.
     own = [entry for entry in item.user_properties if not entry[0].startswith(_PROPERTY)]
     item.user_properties[:] = [entry for number, entry in enumerate(own) if entry not in own[:number]]
-    if _junit(item.config) == "testcase":
-        from pytest_llmperf.reports.junit import properties
-
-        item.user_properties.extend(properties(result))
+    item.user_properties.extend(named(result, item.config))
     report.user_properties = list(item.user_properties)
+
+
+def named(result: TestResult, config: pytest.Config) -> list[tuple[str, Any]]:
+    """Its headline numbers as a report's properties, where they are wanted there."""
+    if _junit(config) != "testcase":
+        return []
+    from pytest_llmperf.reports.junit import properties
+
+    return list(properties(result))
 
 
 def received(data: Any) -> TestResult:
@@ -57,6 +72,13 @@ def status(report: pytest.TestReport, policy: str) -> Any:
     if result.outcome == "inconclusive" and policy != "pass":
         return "inconclusive", "?", (f"INCONCLUSIVE ({line})", {"yellow": True})
     return "passed", ".", (f"PASSED ({line})", {"green": True})
+
+
+def status_of_part(report: pytest.TestReport) -> Any:
+    """The same for what one of several processes measured; the verdict on all of them is a report of its own."""
+    if report.when != "call" or not report.passed:
+        return None
+    return "parts", ",", ("PART (judged together with the others)", {"cyan": True})
 
 
 def print_summary(run: Run, terminal: Any) -> None:

@@ -8,7 +8,6 @@ JUnit and annotations then work as for any failing test.
 from __future__ import annotations
 
 import functools
-import random
 import threading
 import unittest
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -20,9 +19,9 @@ import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
-from pytest_llmperf.plugin import clocks, coroutines, keys, tapes
+from pytest_llmperf.plugin import clocks, coroutines, keys, seeds, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
-from pytest_llmperf.plugin.session import Run, plain_nodeid
+from pytest_llmperf.plugin.session import Run, place, together
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ class Execution:
         # Where pytest-rerunfailures counts its tries; there only when it may run the test again.
         if attempt := getattr(self.item, "execution_count", 0):
             self.scenario = self.scenario.tried(attempt)
+        if self.is_part:
+            self.scenario = self.scenario.shared(place(self.item.config), together(self.item.config))
         self._recorder = Recorder(self._now_ns, self.run.protocols)
         self.tape = tapes.serving(
             self.item,
@@ -94,6 +95,11 @@ class Execution:
         if self.tape is not None:
             self.scenario = replace(self.scenario, plan=self.tape.plan)
         self.sampling = self._new_sampling()
+
+    @property
+    def is_part(self) -> bool:
+        """Whether other processes run the same test, and all of them are judged together."""
+        return together(self.item.config) > 1 and not self.scenario.plan.off
 
     def _new_sampling(self) -> Sampling:
         from pytest_llmperf.clock.wall import WallClock
@@ -162,7 +168,7 @@ class Execution:
         substitute = self._substitute()
         offline = self._simulator is not None or (self.tape is not None and not self.tape.records)
         without_key = keys.not_asked_for(self._recorder.warn) if offline else nullcontext()
-        repeatable = _same_random_numbers(f"{self._seed} {self.sampling.dispatched}") if offline else nullcontext()
+        repeatable = seeds.same_random_numbers(f"{self._seed} {self.sampling.dispatched}") if offline else nullcontext()
         try:
             self.item.obj = swapped
             with _seen_by_unittest(self.item, swapped), observing(self._recorder, substitute), without_key, repeatable:
@@ -241,7 +247,7 @@ class Execution:
         """What a reader should know of how the test was run."""
         begun_anew = f"the instant clock was used, and the rounds begun anew: {self._strangers}"
         of_tape = [] if self.tape is None else self.tape.notes(self.sampling)
-        return (*([begun_anew] if self._strangers else []), *of_tape)
+        return (*([begun_anew] if self._strangers else []), *of_tape, *self.sampling.notes)
 
     # --- clocks ---
 
@@ -275,6 +281,7 @@ class Execution:
 
     def _settle(self, clock: Clock) -> None:
         """Take the clock of all rounds, and a simulated API that lives by it from its first moment."""
+        clocks.check_paced(clock, paced=self.sampling.plan.is_open, strangers=self._strangers)
         tape = self.tape
         if tape is None or tape.timed:  # without times every claim on them is answered, and inconclusive
             clocks.check_answerable(clock, self.scenario.claims, self._strangers, recorded=tape is not None)
@@ -325,8 +332,8 @@ class Execution:
 
     @property
     def _seed(self) -> int:
-        """The seed of a test is its own, so that the order of tests and xdist's distribution change nothing."""
-        return random.Random(f"{self.run.settings.seed} {plain_nodeid(self.item.nodeid)}").getrandbits(32)
+        """Of this test, and of this process's part in it."""
+        return seeds.of_test(self.item, self.run.settings.seed, part=self.is_part)
 
     @property
     def source(self) -> Source:
@@ -385,17 +392,6 @@ def _seen_by_unittest(item: pytest.Function, swapped: Callable[..., object]) -> 
         yield
     finally:
         delattr(case, item.name)
-
-
-@contextmanager
-def _same_random_numbers(seed: str) -> Iterator[None]:
-    """Python's own random numbers, by which the SDK jitters its back-off, are part of a simulated run's seed."""
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
 
 
 def _virtual_clock() -> type[VirtualClock]:

@@ -64,6 +64,10 @@ class Scenario:
         """The same, where the run has so many claims: they share the probability of a wrong fail."""
         return self._each(family=max(claims, 1))
 
+    def shared(self, number: int, among: int) -> Scenario:
+        """What one of several processes does of it; it runs all its rounds, since it cannot know what others saw."""
+        return replace(self, plan=replace(self.plan.shared(number, among), stop="fixed"))
+
     def tried(self, attempt: int) -> Scenario:
         """The same at a later try (from 1) of a test that is run again when it fails."""
         return self._each(attempt=attempt)

@@ -21,6 +21,7 @@ from pytest_llmperf._version import __version__
 from pytest_llmperf.plugin import extensions
 from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.plugin.progress import Progress
+from pytest_llmperf.plugin.stash import SETTINGS
 
 if TYPE_CHECKING:
     from pytest_llmperf.baselines.document import Session
@@ -45,6 +46,10 @@ _PACKAGES = (
     "numpy",
     "scipy",
 )
+
+
+PLACE_KEY = "llmperf_place"
+"""Where an xdist worker finds its place among those that run every test."""
 
 
 class LLMPerfWarning(pytest.PytestWarning):
@@ -192,6 +197,20 @@ def worker_number(config: pytest.Config) -> int:
     """Which of the xdist workers this process is, from 0; 0 without xdist."""
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     return int(str(worker.get("workerid", "gw0")).removeprefix("gw"))
+
+
+def together(config: pytest.Config) -> int:
+    """How many processes run every test together with this one; 0 where each test runs in one of them."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if config.stash[SETTINGS].backend not in ("live", "simulate"):
+        return 0  # all of them replay the same recording, which counts once
+    count = int(worker["workercount"]) if PLACE_KEY in worker else 0
+    return count if count > 1 else 0
+
+
+def place(config: pytest.Config) -> int:
+    """Which of them this one is, from 0."""
+    return int(config.workerinput[PLACE_KEY])  # type: ignore[attr-defined]
 
 
 def is_first(config: pytest.Config) -> bool:

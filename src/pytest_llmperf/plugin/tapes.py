@@ -116,6 +116,8 @@ class Tape:
 
         if self.records:
             return "realtime"
+        if self.plan.is_open:
+            return "virtual"  # rounds are due at times, whether or not answers have theirs
         return clocks.for_recordings(claims) if self.timed else "instant"
 
     def notes(self, sampling: Sampling) -> list[str]:

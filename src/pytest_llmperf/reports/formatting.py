@@ -10,6 +10,7 @@ from collections import Counter
 from textwrap import shorten
 
 from pytest_llmperf.core import wording
+from pytest_llmperf.core.lag import SendingLag, sending_lag
 from pytest_llmperf.core.observations import was_cut
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
@@ -104,8 +105,25 @@ def circumstances(result: TestResult) -> list[str]:
     return lines
 
 
+def ceilings(result: TestResult) -> list[str]:
+    """What arms over a rate show of the service's limit."""
+    return [] if result.ceiling is None else [f"rate ceiling: {result.ceiling.described()}"]
+
+
 def error_bars(result: TestResult) -> list[str]:
-    """How far off times can be, a line for each series measured in real time; other clocks have no late stamps."""
+    """How far off times can be, a line for each series measured in real time; on other clocks nothing is late."""
+    real = [series for series in result.series if series.clock == "realtime"]
+    return [*(_sending(series, lag) for series in real if (lag := sending_lag(series))), *_stamping(result)]
+
+
+def _sending(series: Series, lag: SendingLag) -> str:
+    """How well an open loop kept its times."""
+    told = ", ".join(f"{name} {wording.quantity(getattr(lag, name), 's')}" for name in ("p50", "p99", "max"))
+    rate = wording.quantity(series.rate_per_minute or 0.0, "")
+    return f"{rate} rounds a minute were due{_of_arm(series)} ({series.arrival} arrivals); begun late by {told}"
+
+
+def _stamping(result: TestResult) -> list[str]:
     return [
         f"error bar of every time{_of_arm(series)}: {wording.quantity(series.loop_lag, 's')}, "
         f"the event loop's lateness (p99){_busy(series)}"

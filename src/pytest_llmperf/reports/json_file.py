@@ -12,7 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pytest_llmperf.core.ceiling import Ceiling
 from pytest_llmperf.core.conditions import conditions_of
+from pytest_llmperf.core.lag import sending_lag
 from pytest_llmperf.core.plain import laid_out, tidied, to_plain
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import summarised
@@ -64,6 +66,7 @@ def _test(result: TestResult) -> dict[str, Any]:
         "remarks": [*formatting.circumstances(result), *formatting.error_bars(result)],
         "arms": [_arm(series) for series in result.series],
         "verdicts": [_verdict(verdict) for verdict in result.verdicts],
+        "ceiling": None if result.ceiling is None else _ceiling(result.ceiling),
     }
 
 
@@ -90,6 +93,9 @@ def _arm(series: Series) -> dict[str, Any]:
         "loop_lag": series.loop_lag,
         "cpu_share": series.cpu_share,
         "ended_by": series.ended_by,
+        "rate_per_minute": series.rate_per_minute,
+        "arrival": series.arrival,
+        "sending_lag": None if (lag := sending_lag(series)) is None else asdict(lag),
         "metrics": {name: asdict(metric) for name, metric in summary.metrics.items()},
         "usage": {
             "input_tokens": usage.input_tokens,
@@ -102,6 +108,20 @@ def _arm(series: Series) -> dict[str, Any]:
         "unjudged": unjudged(series),
         "timeline": timeline(series),
         "waterfall": waterfall(series),
+    }
+
+
+def _ceiling(ceiling: Ceiling) -> dict[str, Any]:
+    sustained = ceiling.sustained
+    return {
+        "share": ceiling.share,
+        "confidence": ceiling.confidence,
+        "good": ceiling.good,
+        "bad": ceiling.bad,
+        "sustained": None
+        if sustained is None
+        else {"value": sustained.value, "low": sustained.low, "high": sustained.high, "n": sustained.n},
+        "levels": [asdict(level) for level in ceiling.levels],
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_llmperf.core.ceiling import Ceiling
 from pytest_llmperf.core.environment import Environment, Source
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Verdict
@@ -32,6 +33,8 @@ class TestResult:
     """What the body or the plugin raised, as text."""
     interrupted: bool = False
     """Sampling was cut short from outside: the series are partial."""
+    ceiling: Ceiling | None = None
+    """Of arms over a rate, what they show of the service's limit."""
     location: tuple[str, int] | None = None
     """File, relative to the root directory, and line (from 1) of the test."""
     parameters: tuple[str, ...] | None = None

@@ -115,7 +115,7 @@ def _remarks(result: TestResult, verbosity: int) -> Iterator[Line]:
         yield Line(result.error if verbosity > 0 else result.error.partition("\n")[0], "red")
     for words in formatting.circumstances(result):
         yield Line(words, "yellow")
-    for words in formatting.error_bars(result):
+    for words in (*formatting.ceilings(result), *formatting.error_bars(result)):
         yield Line(words, "dim")
     whole = verbosity > 0 or not result.verdicts
     wanted = _HEADLINE if whole else _compared(result)

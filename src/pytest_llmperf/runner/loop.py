@@ -1,37 +1,37 @@
-"""Runs a plan: the closed loop, sync and async.
+"""Runs a plan, sync and async, by the closed loop or the open one (`closed_loop`, `open_loop`).
 
-The loop calls the body once for each round, in one event loop, and keeps everything it measured in a `Sampling`, so
+Either calls the body once for each round, in one event loop, and keeps everything it measured in a `Sampling`, so
 that whatever ends it (a cap, a failing assertion, Ctrl-C) loses nothing. Rounds are numbered in dispatch order. A body
 that raises for reasons of its own ends the sampling; a body that raises because a call failed has been measured.
 """
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from time import process_time
+from time import process_time, time
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
 from pytest_llmperf.clock import Clock
+from pytest_llmperf.core import wording
 from pytest_llmperf.core.call import Call
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import measure
 from pytest_llmperf.core.pricing import PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
+from pytest_llmperf.runner import closed_loop, open_loop
 from pytest_llmperf.runner.arms import Arm
 from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
 from pytest_llmperf.runner.garbage import uncollected
 from pytest_llmperf.runner.overdue import is_overdue
 from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
-from pytest_llmperf.runner.schedule import Schedule, Stage, scheduled
+from pytest_llmperf.runner.schedule import Schedule, scheduled
 from pytest_llmperf.runner.stopping import EarlyStop, Running
 from pytest_llmperf.runner.tolerance import is_failed_call, is_wrong_answer
 
@@ -66,7 +66,11 @@ class Sampling:
     halted: bool = False
     """Whether no further round may begin."""
     dispatched: int = 0
+    crowded: int = 0
+    """Rounds of an open loop for which no thread was free when they were due."""
     zero_ns: int = -1
+    began: float = 0.0
+    """The Unix time of that moment, which other processes know too."""
     spent_cpu: float = 0.0
     """Seconds of processor time that the process took, all threads together, from the first round to the last."""
     _cpu_began: float = 0.0
@@ -89,24 +93,7 @@ class Sampling:
         """
         self._start()
         for stage in self.schedule.stages:
-            if stage.workers == 1:
-                self._work(body, stage.end)
-            else:
-                self._work_in_threads(body, stage)
-
-    def _work_in_threads(self, body: Callable[[], object], stage: Stage) -> None:
-        with ThreadPoolExecutor(stage.workers, thread_name_prefix="llmperf") as pool:
-            contexts = [contextvars.copy_context() for _ in range(stage.workers)]
-            jobs = [pool.submit(context.run, self._work, body, stage.end) for context in contexts]
-            try:
-                wait(jobs)
-            except BaseException:
-                self.halted = True  # after Ctrl-C no thread takes another round
-                raise
-        if self.raised is not None:
-            raise self.raised  # the first in time
-        for job in jobs:
-            job.result()
+            (open_loop if stage.due_ns else closed_loop).run(self, body, stage)
 
     async def run_async(self, body: Callable[[], Awaitable[object]]) -> None:
         """Run all rounds of a coroutine function in the event loop that runs this.
@@ -116,60 +103,26 @@ class Sampling:
         """
         self._start()
         for stage in self.schedule.stages:
-            if stage.workers == 1:
-                await self._work_async(body, stage.end)
-            else:
-                await self._work_together(body, stage)
+            await (open_loop if stage.due_ns else closed_loop).run_async(self, body, stage)
 
     def run_one(self, body: Callable[[], object]) -> None:
         """Run the next round only: the rounds are repeated from outside."""
         self._start()
-        if (opened := self._open(self.plan.total_rounds)) is not None:
-            with self._round(opened):
+        if (opened := self.open_round(self.plan.total_rounds)) is not None:
+            with self.within(opened):
                 body()
 
     async def run_one_async(self, body: Callable[[], Awaitable[object]]) -> None:
         """Run the next round only, of a coroutine function."""
         self._start()
-        if (opened := self._open(self.plan.total_rounds)) is not None:
-            with self._round(opened):
-                await body()
-
-    async def _work_together(self, body: Callable[[], Awaitable[object]], stage: Stage) -> None:
-        """Several workers take rounds from one queue; the first error of the body's own cancels the others."""
-        import anyio
-
-        raised: list[BaseException] = []
-
-        async def worker() -> None:
-            try:
-                await self._work_async(body, stage.end)
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:  # noqa: BLE001 (kept, and raised again below as it was)
-                raised.append(error)
-                group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            for _ in range(stage.workers):
-                group.start_soon(worker)
-        if raised:
-            raise raised[0]
-
-    def _work(self, body: Callable[[], object], end: int) -> None:
-        while (opened := self._open(end)) is not None:
-            with self._round(opened):
-                body()
-
-    async def _work_async(self, body: Callable[[], Awaitable[object]], end: int) -> None:
-        while (opened := self._open(end)) is not None:
-            with self._round(opened):
+        if (opened := self.open_round(self.plan.total_rounds)) is not None:
+            with self.within(opened):
                 await body()
 
     def _start(self) -> None:
         if self.zero_ns >= 0:
             return
-        self.zero_ns = self.clock.now_ns()
+        self.zero_ns, self.began = self.clock.now_ns(), time()
         self._cpu_began = process_time()
         for budget in self.budgets:
             budget.start()
@@ -208,8 +161,13 @@ class Sampling:
             return rounds[owner.key]
         return next(iter(rounds.values())) if len(rounds) == 1 else None
 
-    def _open(self, end: int) -> OpenRound | None:
-        """The next round below *end*, unless something ended the sampling."""
+    def open_round(self, end: int, due_ns: int | None = None) -> OpenRound | None:
+        """The next round below *end*, unless something ended the sampling.
+
+        Args:
+            end: number of the first round that is not to be opened.
+            due_ns: when it was to begin; None where it is due when it begins.
+        """
         with self._lock:
             if self._over(end):
                 return None
@@ -217,7 +175,7 @@ class Sampling:
             self.dispatched += 1
             turn = self.schedule.turns[number]
             warmup = turn.ordinal < self.plan.warmup
-            opened = OpenRound(number, warmup, self.clock.now_ns(), turn.arm, turn.ordinal)
+            opened = OpenRound(number, warmup, self.clock.now_ns(), turn.arm, turn.ordinal, due_ns=due_ns)
             self._open_rounds[number] = opened
             return opened
 
@@ -228,6 +186,15 @@ class Sampling:
             return True
         self.ended_by = self.ended_by or reached(self.budgets)
         return bool(self.ended_by)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of how the rounds were sent."""
+        if not self.crowded:
+            return ()
+        late = wording.count(self.crowded, "round")
+        most = open_loop.MOST_THREADS
+        return (f"{late} found no free thread when due: a plain test has {most} at the most; make it async",)
 
     @property
     def next_arm(self) -> Arm | None:
@@ -241,10 +208,16 @@ class Sampling:
         with self._lock:
             return self._over(self.plan.total_rounds)
 
+    def count_crowded(self, most: int) -> None:
+        """Take note that more rounds than *most* are open, so that the newest has to wait."""
+        self.crowded += len(self._open_rounds) > most
+
     @contextmanager
-    def _round(self, opened: OpenRound) -> Iterator[None]:
+    def within(self, opened: OpenRound) -> Iterator[None]:
         """Everything observed inside belongs to this round; what it raises is sorted, and what it measured is kept."""
         failure, interrupted = "", False
+        if opened.due_ns is not None:
+            opened.started_ns = self.clock.now_ns()  # its thread or task may have been waited for
         try:
             with self.recorder.round(opened.number):
                 yield
@@ -302,7 +275,12 @@ class Sampling:
         """Turn the round's calls into measurements; those of an interrupted round are kept but not judged."""
         ended = None if interrupted else (self.clock.now_ns() - self.zero_ns) / 1e9
         with uncollected():
-            measurements = [self._measured(call, opened.number) for call in self.recorder.take(opened.number)]
+            calls = self.recorder.take(opened.number)
+            first = min((call.dispatched_ns for call in calls), default=0)
+            measurements = [
+                self._measured(call, opened.number, opened.lag_ns if call.dispatched_ns == first else 0)
+                for call in calls
+            ]
         self._account(opened, measurements)
         with self._lock:
             self._open_rounds.pop(opened.number, None)
@@ -316,6 +294,7 @@ class Sampling:
                     scores=dict(opened.scores),
                     records=dict(opened.records),
                     units=dict(opened.units),
+                    intended=None if opened.due_ns is None else (opened.due_ns - self.zero_ns) / 1e9,
                 )
             )
             self.measurements += measurements
@@ -341,10 +320,10 @@ class Sampling:
 
     def _is_overdue(self, opened: OpenRound, metric: str, limit: float) -> bool:
         now_ns = self.clock.now_ns()
-        if (now_ns - opened.started_ns) / 1e9 <= limit:
+        if (now_ns - opened.started_ns + opened.lag_ns) / 1e9 <= limit:
             return False
         calls = self.recorder.calls(opened.number)
-        return len(calls) == 1 and is_overdue(calls[0], metric, limit, now_ns)
+        return len(calls) == 1 and is_overdue(calls[0], metric, limit, now_ns, lag_ns=opened.lag_ns)
 
     def series(self, scenario: str, source: Source, *, loop_lag: float | None = None) -> Series:
         """What was gathered so far, of all arms together, in dispatch order."""
@@ -374,6 +353,8 @@ class Sampling:
                 whole,
                 arm=arm.name,
                 factors=dict(arm.factors),
+                rate_per_minute=self.plan.rate_of(arm),
+                arrival=self.plan.arrival if self.plan.is_open else "",
                 rounds=tuple(r for r in whole.rounds if turns[r.number].arm is arm),
                 measurements=tuple(m for m in whole.measurements if turns[m.round].arm is arm),
                 unattributed=0 if number else whole.unattributed,  # they belong to no arm: the first one tells of them
@@ -381,7 +362,7 @@ class Sampling:
             for number, arm in enumerate(self.plan.arms)
         )
 
-    def _measured(self, call: Call, number: int) -> Measurement:
+    def _measured(self, call: Call, number: int, lag_ns: int = 0) -> Measurement:
         return measure(
             call,
             round_number=number,
@@ -389,6 +370,7 @@ class Sampling:
             clock=self.clock.name,
             prices=self.prices,
             lateness=self._late,
+            lag_ns=lag_ns,
         )
 
     def _late(self, at_ns: int) -> float | None:

@@ -15,7 +15,7 @@ from pytest_llmperf.core.trace import TOKEN_KINDS
 _FIRST = {"ttft": TOKEN_KINDS, "ttfat": ANSWER_KINDS}
 
 
-def is_overdue(call: Call, metric: str, limit: float, now_ns: int) -> bool:
+def is_overdue(call: Call, metric: str, limit: float, now_ns: int, *, lag_ns: int = 0) -> bool:
     """Whether the *metric* of a call that may still run is certain to be above *limit* (seconds).
 
     Args:
@@ -23,13 +23,14 @@ def is_overdue(call: Call, metric: str, limit: float, now_ns: int) -> bool:
         metric: `ttft`, `ttfat` or `e2e`; of any other nothing is certain.
         limit: in seconds.
         now_ns: the moment it is asked, on the call's clock.
+        lag_ns: how late its round began, which counts as waiting.
     """
     if metric not in ("ttft", "ttfat", "e2e"):
         return False
     found = call.last.generation
     reached = found.stopped_ns if metric == "e2e" else _first(found, metric)
     until = reached if reached is not None else None if found.complete else now_ns
-    return until is not None and (until - call.dispatched_ns) / 1e9 > limit
+    return until is not None and (until - call.dispatched_ns + lag_ns) / 1e9 > limit
 
 
 def _first(found: Generation, metric: str) -> int | None:

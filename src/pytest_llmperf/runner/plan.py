@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_llmperf.runner.arms import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How hard the service is driven while some arm is run."""
+
+    concurrency: int
+    """Rounds in flight at once in a closed loop."""
+    rate_per_minute: float | None
+    """Rounds begun per minute in an open loop; None for a closed one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of several processes this one is, where all run the same scenario together."""
+
+    number: int = 0
+    of: int = 1
+
+    def share(self, whole: int) -> int:
+        """This process's part of so many; the first take what cannot be shared evenly."""
+        return (whole + self.of - 1 - self.number) // self.of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +41,10 @@ class Plan:
     """`early` or `fixed`."""
     concurrency: int = 1
     """Rounds in flight at once (closed loop)."""
+    rate_per_minute: float | None = None
+    """Rounds begun per minute whether or not others were answered (open loop); None for a closed loop."""
+    arrival: str = "poisson"
+    """Of an open loop: `poisson` or `constant`."""
     confidence: float = 0.95
     slack: float = 0.0
     max_seconds: float | None = None
@@ -30,6 +56,8 @@ class Plan:
     off: bool = False
     arms: tuple[Arm, ...] = (Arm(),)
     """The conditions compared; one without a name where nothing is."""
+    part: Part = Part()
+    """Of rounds, concurrency and rate, what this process has."""
 
     @property
     def total_rounds(self) -> int:
@@ -38,12 +66,48 @@ class Plan:
 
     def concurrency_of(self, arm: Arm) -> int:
         """Rounds in flight at once while this arm is run; a factor of that name sets it."""
-        return int(arm.factors.get("concurrency") or self.concurrency)
+        return max(self.part.share(int(arm.factors.get("concurrency") or self.concurrency)), 1)
+
+    def rate_of(self, arm: Arm) -> float | None:
+        """Rounds per minute of the open loop while this arm is run, in all processes; None for a closed loop."""
+        rate = arm.factors.get("rate_per_minute") or self.rate_per_minute
+        return None if rate is None or self.off else float(rate)
+
+    def load_of(self, arm: Arm) -> Load:
+        """What this process does while this arm is run."""
+        rate = self.rate_of(arm)
+        return Load(self.concurrency_of(arm), None if rate is None else rate / self.part.of)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rounds are begun at a rate."""
+        return any(self.rate_of(arm) is not None for arm in self.arms)
 
     @property
     def most_workers(self) -> int:
-        """The most rounds in flight at once."""
+        """The most rounds in flight at once in a closed loop."""
         return max(map(self.concurrency_of, self.arms))
+
+    def shared(self, number: int, among: int) -> Plan:
+        """What one of several processes does of it.
+
+        A closed loop is shared by as many processes as its least concurrency has rounds in flight: the others would
+        have none, so they run none.
+
+        Args:
+            number: of the process, from 0.
+            among: how many there are.
+        """
+        of = among if self.is_open else min(among, self.most_shared)
+        if number >= of:
+            return replace(self, rounds=0, warmup=0, part=Part(number, of))
+        part = Part(number, of)
+        return replace(self, rounds=part.share(self.rounds), part=part)
+
+    @property
+    def most_shared(self) -> int:
+        """By how many processes a closed loop can be shared."""
+        return min(map(self.concurrency_of, self.arms))
 
     def round_name(self, number: int, arm: str = "") -> str:
         """A round as a reader counts it: `round 3 of 20`, or `round 3 of 20 [warm]`.

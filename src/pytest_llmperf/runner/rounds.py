@@ -27,6 +27,13 @@ class OpenRound:
     """Whether a cap kept one of its attempts from leaving: whatever became of the round is the cap's doing."""
     spent_usd: float = 0.0
     """What its calls cost so far."""
+    due_ns: int | None = None
+    """When it was to begin, in an open loop; None in a closed one, where a round is due when it begins."""
+
+    @property
+    def lag_ns(self) -> int:
+        """How late it began."""
+        return 0 if self.due_ns is None else max(self.started_ns - self.due_ns, 0)
 
     def score(self, value: float, name: str = "accuracy") -> None:
         """Say how good this round's answer was, 0 to 1.

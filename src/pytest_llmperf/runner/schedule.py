@@ -1,8 +1,9 @@
 """When each arm's rounds are run: interleaved in blocks, each of which holds every arm once, in an order drawn anew.
 
 A drift over the run then meets all arms alike, where two tests one after the other would take it for a difference.
-Warm-ups come first, for all arms. Arms that ask for different concurrency cannot share their moments: they take turns
-in stretches of several blocks, each at its own concurrency.
+Warm-ups come first, for all arms, one after the other. Arms that ask for different concurrency cannot share their
+moments: they take turns in stretches of several blocks, each at its own concurrency. Arms of different rates have one
+stretch each, since what a rate limit lets through at the start of a level is not what it lets through later.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_llmperf.runner.arms import Arm
-from pytest_llmperf.runner.plan import Plan
+from pytest_llmperf.runner.pacing import due_times
+from pytest_llmperf.runner.plan import Load, Plan
 
 STRETCHES = 4
 """Into how many stretches the rounds of arms with different concurrency are parted at the most."""
@@ -31,11 +33,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Rounds that one number of workers takes from one queue."""
+    """Rounds that one number of workers takes from one queue, or that are begun when they are due."""
 
     end: int
     """Number of the first round that is not in it."""
     workers: int
+    due_ns: tuple[int, ...] = ()
+    """Of an open loop, when each of its rounds is due, from the start of the stage; empty for a closed loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +58,38 @@ def scheduled(plan: Plan, seed: int) -> Schedule:
     turns = [turn for ordinal in range(plan.warmup) for turn in _block(plan.arms, ordinal, rng)]
     even = set(range(0, len(turns) + 1, len(plan.arms)))
     stages = [Stage(len(turns), 1)] if turns else []
-    groups = _by_concurrency(plan)
+    groups = _by_load(plan)
     for stretch in _stretches(plan, len(groups)):
-        for workers, arms in rng.sample(groups, len(groups)):
+        for load, arms in rng.sample(groups, len(groups)):
+            first = len(turns)
             for ordinal in stretch:
                 turns += _block(arms, ordinal, rng)
                 if len(groups) == 1:
                     even.add(len(turns))
-            stages.append(Stage(len(turns), workers))
+            stages.append(_stage(plan, load, first, len(turns), seed))
         even.add(len(turns))
     return Schedule(tuple(turns), tuple(stages), frozenset(even))
 
 
-def _by_concurrency(plan: Plan) -> list[tuple[int, list[Arm]]]:
-    groups: dict[int, list[Arm]] = {}
+def _by_load(plan: Plan) -> list[tuple[Load, list[Arm]]]:
+    groups: dict[Load, list[Arm]] = {}
     for arm in plan.arms:
-        groups.setdefault(plan.concurrency_of(arm), []).append(arm)
+        groups.setdefault(plan.load_of(arm), []).append(arm)
     return list(groups.items())
+
+
+def _stage(plan: Plan, load: Load, first: int, end: int, seed: int) -> Stage:
+    if load.rate_per_minute is None:
+        return Stage(end, load.concurrency)
+    words, part = f"{seed} arrivals from {first}", plan.part
+    due = due_times(end - first, load.rate_per_minute, plan.arrival, words, offset=part.number / part.of)
+    return Stage(end, 1, due)
 
 
 def _stretches(plan: Plan, groups: int) -> Iterator[range]:
     """The ordinals of the judged rounds, parted into as many stretches as are worth it."""
-    parts = max(1, min(STRETCHES, plan.rounds // (_FILLS * plan.most_workers))) if groups > 1 else 1
+    apart = groups > 1 and not plan.is_open
+    parts = max(1, min(STRETCHES, plan.rounds // (_FILLS * plan.most_workers))) if apart else 1
     marks = [plan.warmup + plan.rounds * part // parts for part in range(parts + 1)]
     return map(range, marks, marks[1:])
 

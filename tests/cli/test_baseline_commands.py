@@ -12,6 +12,12 @@ from pytest_llmperf.cli import main
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.reports import json_file
 
+
+def save(whole, path):
+    """Write a report as the option does."""
+    path.write_text(json_file.text(json_file.document(whole)), encoding="utf-8")
+
+
 TEST = "tests/test_latency.py::test_greeting"
 STEADY = (1.0, 1.02, 0.98, 1.01, 0.99)
 
@@ -29,7 +35,7 @@ def written(folder):
     """Writes a report of one test, and returns its name."""
 
     def write(name, *series_, nodeid=TEST, **fields):
-        json_file.write(report(result(nodeid, series_=series_, **fields)), folder / f"{name}.json")
+        save(report(result(nodeid, series_=series_, **fields)), folder / f"{name}.json")
         return f"{name}.json"
 
     return write
@@ -92,7 +98,7 @@ class TestCompare:
     def test_tests_of_one_side_only_are_named(self, written, folder, capsys):
         """They decide nothing."""
         both = [result(TEST, series_=[timed()]), result("tests/test_new.py::test_new", series_=[timed()])]
-        json_file.write(report(*both), folder / "both.json")
+        save(report(*both), folder / "both.json")
         one = written("one", timed())
         assert main(["compare", one, "both.json"]) == 0
         assert "in B only: tests/test_new.py::test_new" in capsys.readouterr().out
@@ -168,7 +174,7 @@ class TestCapacity:
             series([measurement(n, cost=usd) for n in range(30)], arm=arm)
             for arm, usd in (("single", 0.05), ("routed", 0.036))
         ]
-        json_file.write(report(result(TEST, series_=arms)), folder / "arms.json")
+        save(report(result(TEST, series_=arms)), folder / "arms.json")
         asked = ["capacity", "arms.json", "--requests-per-day", "20000", "--fixed-usd", "1500"]
         assert main([*asked, "--against", "single"]) == 0
         told = capsys.readouterr().out

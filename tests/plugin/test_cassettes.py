@@ -173,7 +173,8 @@ def test_a_recording_that_was_ended_early_is_judged_by_the_same_plan(record, sui
     assert (live.outcomes, again.outcomes) == ({"failed": 1}, {"failed": 1})
     same = ("claim", "n", "outcome", "method", "reason")
     assert {key: live.verdict()[key] for key in same} == {key: again.verdict()[key] for key in same}
-    assert live.verdict()["n"] < 100
+    # Where the machine's own hiccups make neighbours alike, all rounds are run.
+    assert live.verdict()["n"] < 100 or "neighbours are alike" in live.verdict()["reason"]
 
 
 CONCURRENT = """

@@ -56,7 +56,11 @@ def reports(suite_once):
     def of(way):
         conftest = REVERSED if way == "reversed" else ""
         ran = suite_once(f"report, {way}", SOURCE, "--llmperf-seed=7", *WAYS[way], conftest=conftest)
-        return {key: value for key, value in ran.report.items() if key != "started"}
+        found = {key: value for key, value in ran.report.items() if key != "started"}
+        for test in found["tests"]:
+            for arm in test["arms"] if test["clock"] == "instant" else ():
+                del arm["timeline"]  # when calls were sent: there the machine's own time, which nothing is judged by
+        return found
 
     return of
 
@@ -65,7 +69,8 @@ def reports(suite_once):
 def test_one_seed_gives_one_report(reports, way):
     """Run again, or in another order: the report is the same to the last digit."""
     again, first = (json.dumps(reports(each), indent=1).splitlines() for each in (way, "first"))
-    assert list(difflib.unified_diff(first, again, n=0, lineterm="")) == []
+    found = list(difflib.unified_diff(first, again, n=0, lineterm=""))
+    assert found == [], "\n".join(found[:30])
 
 
 def test_another_seed_gives_another_report(reports):

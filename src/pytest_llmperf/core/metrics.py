@@ -5,6 +5,8 @@ attempt's request: latency is what the caller waits for, failed attempts and bac
 has a time when it is due, and by as much as it began late the zero of its first call lies earlier (`WAITS`): whoever
 was due to be served has waited since then. The times of one attempt, and the client's own, stay as they are. A metric
 that cannot be had is `Absent` with its reason. Here and in `trace`, and nowhere else, nanoseconds become seconds.
+
+It is longer than other modules because a row of the table and the function behind it are read together.
 """
 
 from __future__ import annotations

@@ -256,21 +256,30 @@ def test_what_becomes_of_a_refused_round_is_the_caps_doing(sampling, wire):
     assert (one.raised, len(finished(one).judged)) == (None, 1)
 
 
-def test_ctrl_c_in_threads_lets_nobody_begin_again(sampling):
-    """Rounds under way come to their end, and the interruption of the main thread comes out."""
-    one = sampling(rounds=2000, warmup=0, concurrency=2)
-    both = threading.Barrier(2, timeout=20)
+def wait_until(there):
+    deadline = time.monotonic() + 20
+    while not there() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("rate", [None, 600_000.0], ids=["closed", "open"])
+def test_ctrl_c_in_threads_lets_nobody_begin_again(sampling, rate):
+    """Rounds under way come to their end, however long they take, and the interruption of the main thread comes out."""
+    one = sampling(rounds=500, warmup=0, concurrency=2, rate_per_minute=rate, arrival="constant")
+    if rate is not None:
+        one.clock = WallClock()
+    waited_for = threading.Semaphore(2)
 
     def body():
-        if one.current.number < 2:
-            both.wait()  # a thread that just starts is not one that Ctrl-C waits for
         if one.current.number == 50:
             os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.002)
+        if one.current.number >= 50 and waited_for.acquire(blocking=False):
+            wait_until(lambda: one.halted)
 
     with pytest.raises(KeyboardInterrupt):
         one.run(body)
-    assert one.dispatched < 2000
+    assert one.dispatched < 500
+    wait_until(lambda: len(one.rounds) == one.dispatched)  # a thread that had just started is not waited for
     assert len(finished(one).rounds) == one.dispatched
 
 

@@ -33,17 +33,24 @@ THOUGHT = [
 
 
 class Told:
-    """Chunks, and when the server sent each."""
+    """Chunks, and when the server sent each: some time after the one before was seen to arrive."""
 
-    def __init__(self, chunks):
+    def __init__(self, observed, chunks):
+        self.observed = observed
         self.chunks = chunks
         self.sent_ns = []
 
     def __iter__(self):
-        for chunk in self.chunks:
-            time.sleep(0.01)
+        for number, chunk in enumerate(self.chunks):
+            self.wait_for(number)
+            time.sleep(0.001)
             self.sent_ns.append(time.perf_counter_ns())
             yield chunk
+
+    def wait_for(self, count):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and len(self.observed.calls("round")[-1].last.exchange.chunks) < count:
+            time.sleep(0.001)
 
 
 def walk_in(observed, *answers):
@@ -67,7 +74,7 @@ def at_ns(call, measured, metric):
 def test_the_head_of_a_stream_is_no_token(observed):
     """`message_start`, `content_block_start` and a ping come before: the TTFT ends with the first delta."""
     whole = streamed("Hel", "lo")
-    told = Told([*whole[:2], event("ping"), *whole[2:]])
+    told = Told(observed, [*whole[:2], event("ping"), *whole[2:]])
     call, measured = walk_in(observed, stream(told))
     assert told.sent_ns[3] <= at_ns(call, measured, "ttft") < told.sent_ns[4]
     assert at_ns(call, measured, "ttfat") == at_ns(call, measured, "ttft")
@@ -75,7 +82,7 @@ def test_the_head_of_a_stream_is_no_token(observed):
 
 def test_thinking_is_no_answer(observed):
     """The TTFT ends with the first thought, the time to the first answer token with the first word."""
-    told = Told(THOUGHT)
+    told = Told(observed, THOUGHT)
     call, measured = walk_in(observed, stream(told))
     assert told.sent_ns[2] <= at_ns(call, measured, "ttft") < told.sent_ns[3]
     assert told.sent_ns[7] <= at_ns(call, measured, "ttfat") < told.sent_ns[8]
@@ -85,7 +92,7 @@ def test_an_event_is_no_token(observed):
     """Three events of four tokens each: tokens are those of the usage, and gaps are of events."""
     whole = streamed("one two three four", "five six seven eight", "nine ten eleven twelve")
     whole[-2] = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 12})
-    _, measured = walk_in(observed, stream(Told(whole)))
+    _, measured = walk_in(observed, stream(Told(observed, whole)))
     assert measured.values["output_tokens"] == 12
     assert len(measured.event_gaps) == 2
     assert measured.values["tpot"] == pytest.approx(sum(measured.event_gaps) / 11)
@@ -98,7 +105,7 @@ def test_an_event_is_no_token(observed):
 def test_a_refusal_that_the_sdk_hides_is_no_success(observed, status, body, throttled, overloaded):
     """The call ends well; what it was refused, told and made to wait is seen, apart from what the answer took."""
     refusal = json_answer(status, body, retry_after_ms="20", **LIMITS)
-    _, measured = walk_in(observed, refusal, stream(Told(streamed("Hel", "lo"))))
+    _, measured = walk_in(observed, refusal, stream(Told(observed, streamed("Hel", "lo"))))
     assert (measured.failure, measured.attempts, measured.throttled) == ("", 2, throttled)
     assert measured.values["overloaded"] == overloaded
     assert measured.values["retry_after"] == 0.02

@@ -66,7 +66,7 @@ def test_an_idle_loop_has_no_stall_of_its_waits():
             return (perf_counter_ns() - begin) / MS
 
     whole = asyncio.run(main())
-    assert whole - sum(lengths_ms(lag)) > 190
+    assert whole - sum(lengths_ms(lag)) > 100
 
 
 def test_a_selector_that_returns_late_begins_its_turn_when_it_was_due():
@@ -205,7 +205,7 @@ def test_several_loops_one_after_the_other():
     asyncio.run(blocked(lag, 0.1))
     time.sleep(0.5)
     asyncio.run(blocked(lag, 0.1))
-    assert sum(length >= 100 for length in lengths_ms(lag)) == 2
+    assert sum(length >= 100 for length in lengths_ms(lag)) >= 2
     assert lag.quantile(0.5) > 0  # most of the time that was watched
 
 
@@ -238,17 +238,17 @@ def test_two_watches_do_not_disturb_each_other(first_out):
             lag.start()
         await asyncio.sleep(0)
         lags[first_out].stop()
-        time.sleep(0.05)
-        await asyncio.sleep(0.1)
+        time.sleep(0.5)
+        await asyncio.sleep(0.3)
         end = perf_counter_ns()
         lags[1 - first_out].stop()
         return end, vars(asyncio.get_running_loop()._selector)
 
     end, attributes = asyncio.run(main())
     begun, ended = max(lags[1 - first_out].stalls, key=lambda stall: stall[1] - stall[0])
-    assert ended - begun >= 50 * MS
-    assert end - ended >= 90 * MS
-    assert all(length < 50 for length in lengths_ms(lags[first_out]))
+    assert ended - begun >= 500 * MS
+    assert end - ended >= 100 * MS
+    assert all(length < 500 for length in lengths_ms(lags[first_out]))
     assert ("select" in attributes) is (first_out == 0)  # the one below stays, and passes everything through
 
 

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.skipif(not can_upgrade(), reason="this vcrpy does not l
 QUICK = """
 extends = "claude-opus-4"
 [workloads.mixed]
-ttft_p50_ms = 150
-ttft_p95_ms = 160
+ttft_p50_ms = 400
+ttft_p95_ms = 410
 [throughput]
 context_tokens_per_second = [[1000, 2000]]
 """
@@ -28,7 +28,7 @@ def closing():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Address of a simulated API whose first token takes 150 ms."""
+    """Address of a simulated API whose first token takes 400 ms."""
     profile = tmp_path_factory.mktemp("profile") / "quick.toml"
     profile.write_text(QUICK)
     with running_server(profile) as url:

@@ -168,7 +168,7 @@ def test_contrasts_are_merged_by_arms_and_metric(suite):
 
 @pytest.mark.slow
 def test_the_same_against_the_same_is_rarely_told_apart(suite):
-    """At the limit itself, where both verdicts are wrong, each is given in at most 5 % of tests: here of 80."""
+    """At the limit itself, where both verdicts are wrong, each is given in at most 5 % of tests: here of 40."""
     ran = suite(
         """
         import pytest
@@ -176,7 +176,7 @@ def test_the_same_against_the_same_is_rarely_told_apart(suite):
         @pytest.mark.arms(name_of=["one", "other"])
         @pytest.mark.contrast(arm="one", to="other", max_ratio=1)
         @pytest.mark.llmperf(rounds=40)
-        @pytest.mark.parametrize("number", range(80))
+        @pytest.mark.parametrize("number", range(40))
         def test_same(number, arm):
             ask()
         """,
@@ -184,6 +184,6 @@ def test_the_same_against_the_same_is_rarely_told_apart(suite):
         "--llmperf-multiplicity=none",
     )
     outcomes = [test["outcome"] for test in ran.report["tests"]]
-    assert len(outcomes) == 80
-    assert outcomes.count("passed") <= 10  # more come in one of 2,000 runs
-    assert outcomes.count("failed") <= 10
+    assert len(outcomes) == 40
+    assert outcomes.count("passed") <= 7  # more come in one of 1,000 runs
+    assert outcomes.count("failed") <= 7

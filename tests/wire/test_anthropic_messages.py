@@ -163,6 +163,7 @@ def test_a_whole_stream():
         pings=2,
         stopped_ns=10,
         complete=True,
+        max_tokens=100,
     )
     assert found.model == "claude-answered"
 
@@ -325,6 +326,7 @@ def test_a_whole_document():
         text="Héllo",
         thinking_characters=2,
         complete=True,
+        max_tokens=100,
     )
 
 
@@ -344,6 +346,7 @@ def test_a_cut_document():
         streamed=False,
         request_model="claude-asked",
         missing=(f"the body, {len(body)} bytes, is no whole JSON document",),
+        max_tokens=100,
     )
 
 

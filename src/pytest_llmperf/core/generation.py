@@ -91,6 +91,10 @@ class Generation:
     """Why nothing is known of what was said, of a protocol that is recognised and not read; empty when it was read."""
     uncounted: str = ""
     """Why `usage` is empty, where that is known."""
+    max_tokens: int | None = None
+    """The most output tokens that the request asked for, where it says so beside the model or in front of all."""
+    temperature: float | None = None
+    """As the request asked for it, where it says so beside the model."""
 
     @property
     def model(self) -> str | None:

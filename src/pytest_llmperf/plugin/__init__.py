@@ -27,6 +27,8 @@ ERRORS_KEY = "llmperf_errors"
 """Where an xdist worker tells its controller what is wrong with the marks."""
 STALE_KEY = "llmperf_stale"
 """Where it tells which tests a baseline knows that there are no more."""
+UNTOLD_KEY = "llmperf_untold"
+"""Where it tells why no more is told to OpenTelemetry."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -101,6 +103,20 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
     with in_environment():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_runtest_protocol")
+def pytest_runtest_protocol_to_be_told(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Tell OpenTelemetry of a marked test when everything of it is over, what other plugins do around it included."""
+    try:
+        return (yield)
+    finally:
+        if SCENARIO in item.stash:
+            from pytest_llmperf.plugin.telemetry import tell
+
+            tell(item)
 
 
 @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_protocol")
@@ -231,6 +247,8 @@ class _Controller:
         """Keep what an xdist worker found wrong with the marks, and free its place."""
         self._places.pop(node, None)
         output = getattr(node, "workeroutput", {})
+        if (untold := output.get(UNTOLD_KEY, "")) and untold not in self._run.troubles:
+            self._run.troubles.append(untold)
         for line in output.get(ERRORS_KEY, "").splitlines():
             self._usage_errors.setdefault(line)
         for name, tests in output.get(STALE_KEY, {}).items():

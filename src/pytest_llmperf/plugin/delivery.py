@@ -10,6 +10,7 @@ import pytest
 
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
+from pytest_llmperf.plugin import telemetry
 from pytest_llmperf.plugin.session import Run, is_worker, together
 from pytest_llmperf.plugin.stash import RESULT, SETTINGS
 from pytest_llmperf.reports.report import TestResult
@@ -26,6 +27,7 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     result = item.stash.get(RESULT, None)
     if result is None:
         return
+    telemetry.keep(item, result)
     del item.stash[RESULT]  # a rerun makes its own
     if workers := together(item.config):
         from pytest_llmperf.plugin.parts import as_plain

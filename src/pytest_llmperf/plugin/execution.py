@@ -23,12 +23,12 @@ from pytest_llmperf.plugin import clocks, coroutines, keys, seeds, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
 from pytest_llmperf.plugin.session import Run, place, together
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
+from pytest_llmperf.plugin.telemetry import Listener
 
 if TYPE_CHECKING:
     from pytest_llmperf.capture import Recorder, Substitute
     from pytest_llmperf.clock import Clock
     from pytest_llmperf.clock.lag import LoopLag
-    from pytest_llmperf.clock.virtual import VirtualClock
     from pytest_llmperf.runner.loop import Sampling
     from pytest_llmperf.runner.stopping import EarlyStop
     from pytest_llmperf.simulator.api import SimulatedApi
@@ -122,6 +122,7 @@ class Execution:
             errors_claimed=any(claim.metric == "error_rate" for claim in self.scenario.claims),
             graded=any(claim.metric == "accuracy" for claim in self.scenario.claims),
             on_round=self._round_ended,
+            listener=Listener(self.item),
         )
         return sampling
 
@@ -206,7 +207,7 @@ class Execution:
         """
         self.entered += 1
         yield self._attempt()
-        if self._strangers and isinstance(self.sampling.clock, _virtual_clock()):
+        if self._strangers and self.sampling.clock.name == "virtual":
             first = self.sampling.dispatched == 1
             self.sampling = self._new_sampling()
             if self.tape is not None:
@@ -392,9 +393,3 @@ def _seen_by_unittest(item: pytest.Function, swapped: Callable[..., object]) -> 
         yield
     finally:
         delattr(case, item.name)
-
-
-def _virtual_clock() -> type[VirtualClock]:
-    from pytest_llmperf.clock.virtual import VirtualClock
-
-    return VirtualClock

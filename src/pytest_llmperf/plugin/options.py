@@ -123,6 +123,13 @@ OPTIONS = (
     Option("html", Path, None, "write an HTML report: one file that opens offline", metavar="PATH"),
     Option("csv", Path, None, "write the series as CSV, a line for each call", metavar="PATH"),
     Option("junit", str, "testcase", "where --junitxml carries the properties", ("testcase", "suite", "off")),
+    Option(
+        "otel",
+        str,
+        "auto",
+        "whether spans and metrics go to the OpenTelemetry SDK, where one is set up",
+        ("auto", "off"),
+    ),
     Option("off", _truth, default=False, help="run marked tests once, plainly", flag=True),
 )
 SHORT_MARKS = "llmperf_short_marks"
@@ -162,6 +169,7 @@ class Settings:
     html: Path | None
     csv: Path | None
     junit: str
+    otel: str
     off: bool
     prices: tuple[str, ...] = ()
     short_marks: bool = True

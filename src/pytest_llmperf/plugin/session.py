@@ -67,6 +67,8 @@ class Run:
     """What went wrong outside of any test, for the end of the summary."""
     remarks: list[str] = field(default_factory=list)
     """What is said of baselines at the end of the summary."""
+    untold: str = ""
+    """Why no more is told to OpenTelemetry; empty while it is."""
     stale: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Tests that a baseline knows and the suite has no more, by its name."""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))

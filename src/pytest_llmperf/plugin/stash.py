@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_llmperf.plugin.marks import Scenario
     from pytest_llmperf.plugin.options import Settings
     from pytest_llmperf.plugin.session import Run
+    from pytest_llmperf.plugin.telemetry import Told
     from pytest_llmperf.reports.report import TestResult
     from pytest_llmperf.runner.loop import Sampling
 
@@ -32,3 +33,5 @@ FRESH: pytest.StashKey[Execution] = pytest.StashKey()
 """The execution of a test whose rounds are repeated from outside."""
 RESULT: pytest.StashKey[TestResult] = pytest.StashKey()
 """What it showed, until a report takes it."""
+TOLD: pytest.StashKey[list[Told]] = pytest.StashKey()
+"""Its runs that OpenTelemetry is still to be told of, where that is set up."""

@@ -8,11 +8,12 @@ that raises for reasons of its own ends the sampling; a body that raises because
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import process_time, time
+from typing import Protocol
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -36,6 +37,16 @@ from pytest_llmperf.runner.stopping import EarlyStop, Running
 from pytest_llmperf.runner.tolerance import is_failed_call, is_wrong_answer
 
 
+class Listener(Protocol):
+    """Whoever keeps what measurements leave out of the calls."""
+
+    def began(self) -> None:
+        """The first round is about to begin, in the context that runs this."""
+
+    def ended(self, number: int, calls: Sequence[Call]) -> None:
+        """The round of this number ended with these calls."""
+
+
 @dataclass(slots=True)
 class Sampling:
     """One scenario being sampled, and all that was gathered so far."""
@@ -54,6 +65,7 @@ class Sampling:
     """Ends sampling once every claim is settled; None runs all rounds."""
     on_round: Callable[[Sampling], None] = lambda _: None
     """Called after every round, from the thread that ran it."""
+    listener: Listener | None = None
     lateness: Callable[[int], float | None] = lambda _: None
     """By how many seconds the client may have come late to a moment of the clock; None where nobody knows."""
     rounds: list[Round] = field(default_factory=list)
@@ -122,6 +134,8 @@ class Sampling:
     def _start(self) -> None:
         if self.zero_ns >= 0:
             return
+        if self.listener is not None:
+            self.listener.began()
         self.zero_ns, self.began = self.clock.now_ns(), time()
         self._cpu_began = process_time()
         for budget in self.budgets:
@@ -281,6 +295,8 @@ class Sampling:
                 self._measured(call, opened.number, opened.lag_ns if call.dispatched_ns == first else 0)
                 for call in calls
             ]
+            if self.listener is not None:
+                self.listener.ended(opened.number, calls)
         self._account(opened, measurements)
         with self._lock:
             self._open_rounds.pop(opened.number, None)

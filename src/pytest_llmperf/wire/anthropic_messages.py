@@ -88,6 +88,7 @@ def decode(exchange: Exchange) -> Generation:
         read = _unread(asked, "no response came")
     else:
         read = _document(asked, chunks, body, exchange)
+    read = replace(read, max_tokens=asked.max_tokens, temperature=asked.temperature)
     return replace(read, missing=damage + read.missing, complete=False) if damage else read
 
 

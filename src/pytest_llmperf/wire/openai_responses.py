@@ -57,6 +57,7 @@ def decode(exchange: Exchange) -> Generation:
         read = Generation(NAME, asked.streamed, asked.model, missing=("no response came",))
     else:
         read = _document(asked, body, exchange)
+    read = replace(read, max_tokens=asked.max_tokens, temperature=asked.temperature)
     return replace(read, missing=damage + read.missing, complete=False) if damage else read
 
 

@@ -1,12 +1,18 @@
-"""What a request asks for, as far as all protocols say it alike: a model, and whether the answer comes as a stream."""
+"""What a request asks for, as far as all protocols say it alike: a model, a stream or not, and the limits it sets."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pytest_llmperf.wire import loose_json
-from pytest_llmperf.wire.loose_json import mapping, text
+from pytest_llmperf.wire.loose_json import count, mapping, text
+
+_MOST_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""How the protocols call it."""
+_IN_FRONT = re.compile(rb'\s*\{\s*"max_tokens"\s*:\s*(\d{1,9})\s*,')
+"""Where Anthropic's SDK writes it: before the prompt, which is not read for it."""
 
 
 class Asked(NamedTuple):
@@ -14,12 +20,27 @@ class Asked(NamedTuple):
 
     model: str | None
     streamed: bool
+    max_tokens: int | None = None
+    temperature: float | None = None
 
 
 def asked(body: bytes) -> Asked:
-    """Read a request's body; what it does not say is None or False."""
+    """Read a request's body; what it does not say, or says before a long prompt, is None or False."""
     fields = _tail(body) or mapping(loose_json.load(body))
-    return Asked(text(fields.get("model")), fields.get("stream") is True)
+    model, streamed = text(fields.get("model")), fields.get("stream") is True
+    return Asked(model, streamed, _most_tokens(fields, body), _temperature(fields.get("temperature")))
+
+
+def _most_tokens(fields: Mapping[str, Any], body: bytes) -> int | None:
+    said = next((fields[name] for name in _MOST_TOKENS if name in fields), None)
+    if said is None and (found := _IN_FRONT.match(body)):
+        return int(found[1])
+    return count(said)
+
+
+def _temperature(said: Any) -> float | None:
+    number = isinstance(said, int | float) and not isinstance(said, bool)
+    return float(said) if number and 0 <= said <= 100 else None
 
 
 def _tail(body: bytes) -> Mapping[str, Any]:

@@ -66,10 +66,14 @@ class Listener:
 
     def ended(self, number: int, calls: Sequence[Call]) -> None:
         """Keep what is to be said of the calls of a round."""
-        if self.told is not None:
-            from pytest_llmperf.telemetry.particulars import particulars
+        if self.told is None:
+            return
+        from pytest_llmperf.telemetry.particulars import particulars
 
+        try:
             self.told.particulars[number] = tuple(particulars(call) for call in calls)
+        except Exception as error:  # noqa: BLE001 - ours: the spans have no names then
+            _give_up(self._item.config, _failed(error))
 
 
 def keep(item: pytest.Item, result: TestResult) -> None:
@@ -94,7 +98,10 @@ def tell(item: pytest.Item) -> None:
 def _tell(config: pytest.Config, told: Told) -> None:
     trouble: list[str] = []
     thread = threading.Thread(target=_guarded, args=(told, _beside(config), trouble), name="llmperf-otel", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # no thread can be had
+        trouble.append(_failed(error))
     before = -1
     while thread.is_alive() and told.outlet.handed_over != before:
         before = told.outlet.handed_over

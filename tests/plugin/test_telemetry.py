@@ -149,6 +149,30 @@ def test_no_word_that_was_asked_or_said_leaves(told):
     assert "SECRET" not in "".join(span.to_json() for span in sdk.spans())
 
 
+def test_live_times_are_the_real_ones(suite, monkeypatch):
+    """Every span lies where it was in time, and says that it is live."""
+    source = """
+import httpx2, pytest
+SAID = {"content": [], "usage": {"input_tokens": 1, "output_tokens": 2}, "stop_reason": "end_turn", "model": "m-1"}
+client = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=SAID)))
+
+@pytest.mark.llmperf(rounds=2, warmup=0)
+def test_a(): client.post("http://user:SECRET@gateway.test:8080/v1/messages?key=SECRET", json={"model": "m"})
+"""
+    sdk, began = Sdk().is_the_process(monkeypatch), time.time_ns()
+    ran = suite(source, "-W", "error", backend="live")
+    assert ran.outcomes == {"passed": 1}, ran.text
+    spans = sdk.spans()
+    assert [span.name for span in spans] == ["llmperf test_suite.py::test_a", *["llmperf round", "chat m"] * 2]
+    assert all(began < span.start_time <= span.end_time < time.time_ns() for span in spans)
+    assert {(span.attributes["llmperf.source"], span.attributes["llmperf.clock"]) for span in spans} == {
+        ("live", "realtime")
+    }
+    call = spans[-1].attributes
+    assert (call["server.address"], call["server.port"], call["gen_ai.response.model"]) == ("gateway.test", 8080, "m-1")
+    assert "SECRET" not in "".join(span.to_json() for span in spans)
+
+
 @pytest.mark.parametrize(
     ("doing", "said"),
     [

@@ -1,5 +1,7 @@
 """How things are put in the terms of OpenTelemetry's conventions."""
 
+from pathlib import Path
+
 import pytest
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 
@@ -66,3 +68,10 @@ def test_histograms_are_those_of_the_conventions():
     assert TPOT in ours
     assert all(list(made.bounds) == sorted(set(made.bounds)) for made in HISTOGRAMS.values())
     assert max(HISTOGRAMS["gen_ai.client.token.usage"].bounds) == 67108864
+
+
+def test_histograms_are_those_of_the_documentation():
+    """Each is told with its unit, and none that there is not."""
+    text = (Path(__file__).parents[2] / "docs" / "opentelemetry.md").read_text("utf-8")
+    rows = [line.split(" | ") for line in text.partition("## Metrics")[2].splitlines() if line.startswith("| `")]
+    assert {row[0].strip("| `"): row[1] for row in rows} == {name: made.unit for name, made in HISTOGRAMS.items()}

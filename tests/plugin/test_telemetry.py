@@ -173,6 +173,35 @@ def test_a(): client.post("http://user:SECRET@gateway.test:8080/v1/messages?key=
     assert "SECRET" not in "".join(span.to_json() for span in spans)
 
 
+def test_every_try_is_told_and_what_was_interrupted_too(suite, monkeypatch):
+    """A test that is run again has a span for each run; one that Ctrl-C ended has the rounds that there were."""
+    source = """
+import pytest
+from talk import *
+
+@pytest.mark.flaky(reruns=1)
+@pytest.mark.llmperf(rounds=2, warmup=0)
+def test_a():
+    ask()
+    assert False
+
+@pytest.mark.llmperf(rounds=3, warmup=0)
+def test_b(llmperf):
+    ask()
+    if llmperf.round:
+        raise KeyboardInterrupt
+"""
+    sdk = Sdk().is_the_process(monkeypatch)
+    suite(source)
+    again, interrupted = sdk.spans("llmperf test_suite.py::test_a"), sdk.span("llmperf test_suite.py::test_b")
+    assert [len(children(sdk.spans(), span)) for span in again] == [1, 1]
+    assert [one.attributes.get("error.type") for one in children(sdk.spans(), interrupted)] == [
+        None,
+        "KeyboardInterrupt",
+    ]
+    assert interrupted.attributes["llmperf.interrupted"]
+
+
 @pytest.mark.parametrize(
     ("doing", "said"),
     [

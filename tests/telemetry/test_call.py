@@ -136,6 +136,6 @@ def test_tokens_are_those_that_the_conventions_count():
         "input_tokens": 1520,
         "output_tokens": 401,
         "cache_read.input_tokens": 500,
-        "cache_creation.input_tokens": 20,
+        "cache_write.input_tokens": 20,
         "reasoning.output_tokens": 90,
     }

@@ -102,7 +102,7 @@ def _usage(call: Measurement) -> Attributes:
             "gen_ai.usage.input_tokens": _input_tokens(call),
             "gen_ai.usage.output_tokens": _whole(call, "output_tokens"),
             "gen_ai.usage.cache_read.input_tokens": _whole(call, "cache_read_tokens"),
-            "gen_ai.usage.cache_creation.input_tokens": _whole(call, "cache_write_tokens"),
+            "gen_ai.usage.cache_write.input_tokens": _whole(call, "cache_write_tokens"),
             "gen_ai.usage.reasoning.output_tokens": thinking,
         }
     )

@@ -1,9 +1,9 @@
 """How OpenTelemetry's conventions for generative AI put things: providers, errors, addresses, histograms and bounds.
 
 Names and bounds are those of the GenAI semantic conventions, which are still in development (repository
-`open-telemetry/semantic-conventions-genai`, 2026). Older names (`gen_ai.system`, `cache_creation`) are not written beside
-newer ones. The metrics are the *client's*: what a server calls time to first token begins and ends elsewhere. A chunk of
-a stream is taken to be an event with content, as Anthropic's own SDK takes it: the head of a stream says nothing yet.
+`open-telemetry/semantic-conventions-genai`, 2026). Older names (`gen_ai.system`, `cache_creation`) are not written
+beside newer ones. The metrics are the *client's*: what a server calls time to first token begins and ends elsewhere. A
+chunk of a stream is taken to be an event with content, as Anthropic's own SDK takes it: a stream's head says nothing.
 """
 
 from __future__ import annotations

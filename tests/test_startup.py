@@ -9,7 +9,10 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "scipy", "anthropic", "vcr", "httpx", "httpx2", "rich", "cattrs", "genai_prices", "anyio", "yaml")
+HEAVY = (
+    *("numpy", "scipy", "anthropic", "vcr", "httpx", "httpx2", "rich", "cattrs", "genai_prices", "anyio", "yaml"),
+    "opentelemetry",
+)
 
 SOURCE = """
 import pytest

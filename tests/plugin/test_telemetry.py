@@ -203,18 +203,18 @@ def test_b(llmperf):
 
 
 @pytest.mark.parametrize(
-    ("doing", "said"),
+    ("doing", "patience", "said"),
     [
-        (lambda: 1 / 0, "ZeroDivisionError: division by zero at test_telemetry.py"),
-        (lambda: sys.exit("no more"), "SystemExit: no more"),
-        (lambda: threading.Event().wait(3.0), "its exporter took no span for 0.2 s"),
+        (lambda: 1 / 0, 60.0, "ZeroDivisionError: division by zero at test_telemetry.py"),
+        (lambda: sys.exit("no more"), 60.0, "SystemExit: no more"),
+        (lambda: threading.Event().wait(3.0), 0.2, "its exporter took no span for 0.2 s"),
     ],
     ids=["raises", "exits", "hangs"],
 )
-def test_an_exporter_that_fails_fails_no_test(suite, monkeypatch, doing, said):
+def test_an_exporter_that_fails_fails_no_test(suite, monkeypatch, doing, patience, said):
     """It is said once, at the end, and nothing more is told."""
     Sdk(Untold(doing)).is_the_process(monkeypatch)
-    monkeypatch.setattr(telemetry, "PATIENCE", 0.2)
+    monkeypatch.setattr(telemetry, "PATIENCE", patience)
     source = "from talk import *\nimport pytest\n@pytest.mark.llmperf(rounds=2)\ndef test_{}(): ask()\n"
     ran = suite(source.format("a") + source.format("b"), "-W", "error")
     assert (ran.code, ran.outcomes) == (0, {"passed": 2}), ran.text

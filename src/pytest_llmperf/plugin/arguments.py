@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -120,76 +121,173 @@ LATENCY_LIMITS = {
 
 GOOD_LIMITS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2e"}
 
-ARGUMENTS: dict[str, dict[str, Check]] = {
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a mark: what it may be, and what it says. The documentation is made of these."""
+
+    check: Check
+    meaning: str
+    default: Any = None
+    """What counts where it is left out; None where nothing does, or where its meaning says what."""
+
+
+def _limits(names: Mapping[str, str], meaning: str) -> dict[str, Argument]:
+    return {key: Argument(_MILLISECONDS, meaning.format(_STATISTICS.get(of, of))) for key, of in names.items()}
+
+
+def _allowed(*statistics: str) -> dict[str, Argument]:
+    meaning = "largest share by which the {} may be worse than in the baseline: 0.15 allows 15 %"
+    return {name: Argument(_number(0), meaning.format(_STATISTICS[name])) for name in statistics}
+
+
+_STATISTICS = {
+    "p50": "median",
+    "p90": "90 % quantile",
+    "p95": "95 % quantile",
+    "p99": "99 % quantile",
+    "mean": "mean",
+    "max": "largest value",
+}
+_OF_STREAMED_OR_NOT = "`ttft` when every judged call streamed, `e2e` when none did; of a mixture it has to be said"
+
+ARGUMENTS: dict[str, dict[str, Argument]] = {
     "llmperf": {
-        "rounds": _whole(1),
-        "warmup": _whole(0),
-        "stop": _one_of("early", "fixed"),
-        "concurrency": _whole(1),
-        "rate_per_minute": _number(0, above=True),
-        "arrival": _one_of("poisson", "constant"),
-        "confidence": _number(0.5, below=1),
-        "slack": _number(0),
-        "max_seconds": _number(0, above=True),
-        "max_usd": _number(0, above=True),
-        "fresh_fixtures": _truth,
-        "name": _text,
-        "off": _truth,
+        "rounds": Argument(_whole(1), "the most rounds that are judged, of each arm", 100),
+        "warmup": Argument(_whole(0), "rounds that are run first and not judged, of each arm", 1),
+        "stop": Argument(
+            _one_of("early", "fixed"),
+            "`early` ends sampling as soon as every claim is settled, `fixed` runs all rounds",
+            "early",
+        ),
+        "concurrency": Argument(_whole(1), "rounds in flight at once: a closed loop", 1),
+        "rate_per_minute": Argument(
+            _number(0, above=True), "rounds that begin in a minute, whether or not others were answered: an open loop"
+        ),
+        "arrival": Argument(
+            _one_of("poisson", "constant"),
+            "of an open loop: rounds begin after random intervals, as those of independent users, or after equal ones",
+            "poisson",
+        ),
+        "confidence": Argument(
+            _number(0.5, below=1), "1 − the probability with which a verdict may be wrong at most", 0.95
+        ),
+        "slack": Argument(
+            _number(0),
+            "share of a limit by which it may be exceeded for a pass: with 0.1 a claim passes when the calls show that "
+            "it holds with a limit ten per cent wider",
+            0.0,
+        ),
+        "max_seconds": Argument(
+            _number(0, above=True), "seconds of the test's own clock after which no further attempt is sent"
+        ),
+        "max_usd": Argument(_number(0, above=True), "US dollars spent at which no further attempt is sent"),
+        "fresh_fixtures": Argument(
+            _truth, "whether function-scoped fixtures are set up anew for every round", default=False
+        ),
+        "name": Argument(_text, "what reports call the test; without it, its own name", ""),
+        "off": Argument(_truth, "whether the test is run once, plainly, without any verdict", default=False),
     },
     "arms": {},
-    "latency": {**dict.fromkeys(LATENCY_LIMITS, _MILLISECONDS), "metric": _one_of(*_LATENCY_METRICS)},
+    "latency": {
+        **_limits(LATENCY_LIMITS, "most milliseconds of the {}"),
+        "metric": Argument(_one_of(*_LATENCY_METRICS), f"which latency; without it {_OF_STREAMED_OR_NOT}"),
+    },
     "throughput": {
-        "min_tps": _number(0, above=True),
-        "quantile": _number(0, above=True, below=1),
-        "metric": _one_of("output_tps", "e2e_tps"),
-        "min_total_tps": _number(0, above=True),
-        "min_rpm": _number(0, above=True),
+        "min_tps": Argument(_number(0, above=True), "least output tokens a second of a call, at the quantile"),
+        "quantile": Argument(
+            _number(0, above=True, below=1), "of the calls' rates, the one that `min_tps` is about", 0.5
+        ),
+        "metric": Argument(
+            _one_of("output_tps", "e2e_tps"),
+            "which rate `min_tps` is about; without it `output_tps` when every judged call streamed, `e2e_tps` when "
+            "none did",
+        ),
+        "min_total_tps": Argument(
+            _number(0, above=True), "least output tokens a second of all calls together, over the time they took"
+        ),
+        "min_rpm": Argument(_number(0, above=True), "least calls a minute that did not fail, over the time they took"),
     },
     "cost": {
-        "max_usd": _number(0, above=True),
-        "max_usd_per_mtok": _number(0, above=True),
-        "cap_usd": _number(0, above=True),
+        "max_usd": Argument(_number(0, above=True), "most US dollars of a round, on average"),
+        "max_usd_per_mtok": Argument(
+            _number(0, above=True), "most US dollars of a million tokens, input and output together"
+        ),
+        "cap_usd": Argument(
+            _number(0, above=True),
+            "the most US dollars that one round can cost, its tokens times their price: the average then needs fewer "
+            "rounds, and no distribution is assumed",
+        ),
     },
-    "error_rate": {"max": _number(0, below=1), "throttled_max": _number(0, below=1)},
-    "accuracy": {"min": _share},
-    "goodput": {"min": _share, **dict.fromkeys(GOOD_LIMITS, _MILLISECONDS)},
+    "error_rate": {
+        "max": Argument(_number(0, below=1), "largest share of calls that fail in the end"),
+        "throttled_max": Argument(_number(0, below=1), "largest share of attempts that are answered 429"),
+    },
+    "accuracy": {
+        "min": Argument(_share, "least share of rounds that are answered right, or least mean of their scores")
+    },
+    "goodput": {
+        "min": Argument(_share, "least share of calls that meet every limit beside it; a failed call meets none"),
+        **_limits(GOOD_LIMITS, "most milliseconds of a good call's `{}`"),
+    },
     "contrast": {
-        "arm": _plain,
-        "to": _plain,
-        "metric": _text,
-        "quantile": _number(0, above=True, below=1),
-        "statistic": _text,
-        "max_ratio": _number(0, above=True),
-        "min_ratio": _number(0, above=True),
-        "max_added_ms": _any_number,
-        "min_added_ms": _any_number,
-        "max_added": _any_number,
-        "min_added": _any_number,
+        "arm": Argument(_plain, "the arm that is compared: its name, or a value of a factor"),
+        "to": Argument(_plain, "the arm it is compared with, likewise"),
+        "metric": Argument(_text, f"what is compared; without it {_OF_STREAMED_OR_NOT}"),
+        "quantile": Argument(
+            _number(0, above=True, below=1),
+            "which quantile is compared; without it the median, of `cost` the mean, of a share the share",
+        ),
+        "statistic": Argument(_text, "the same in words, in place of `quantile`: `p95`, `mean`, or `rate` of a share"),
+        "max_ratio": Argument(
+            _number(0, above=True), "most that the arm's number may be of the other's: 1.1 allows 10 % more"
+        ),
+        "min_ratio": Argument(_number(0, above=True), "least that it may be of the other's"),
+        "max_added_ms": Argument(_any_number, "most milliseconds that the arm adds to the other"),
+        "min_added_ms": Argument(_any_number, "least milliseconds that it adds"),
+        "max_added": Argument(_any_number, "most that the arm adds to the other, in the metric's own unit"),
+        "min_added": Argument(_any_number, "least that it adds, in the metric's own unit"),
     },
     "scaling": {
-        "over": _text,
-        "metric": _text,
-        "max_drop": _number(0, below=1),
-        "max_rise": _number(0),
-        "shape": _one_of("linear", "log", "flat"),
-        "no_knee_before": _number(0, above=True),
+        "over": Argument(_text, "the factor of the `arms` mark whose values are the levels, all of them numbers"),
+        "metric": Argument(_text, f"the metric whose median is looked at; without it {_OF_STREAMED_OR_NOT}"),
+        "max_drop": Argument(
+            _number(0, below=1), "largest fall from the first level to the last, as a share of the first"
+        ),
+        "max_rise": Argument(_number(0), "largest rise, likewise"),
+        "shape": Argument(_one_of("linear", "log", "flat"), "the form in which the metric goes with the factor"),
+        "no_knee_before": Argument(_number(0, above=True), "the level before which the metric does not bend"),
     },
     "regression": {
-        **dict.fromkeys(("p50", "p90", "p95", "mean"), _number(0)),
-        "metric": _text,
-        "baseline": _baseline,
+        **_allowed("p50", "p90", "p95", "mean"),
+        "metric": Argument(_text, f"what is held against the baseline; without it {_OF_STREAMED_OR_NOT}"),
+        "baseline": Argument(_baseline, "against which baseline; without it that of `--llmperf-compare`"),
     },
-    "claim": {"metric": _text, "statistic": _text, "max": _number(0), "min": _number(0), "cap": _number(0, above=True)},
+    "claim": {
+        "metric": Argument(_text, "any metric of the table, or a number that the body records"),
+        "statistic": Argument(
+            _text,
+            "`p95` or any other quantile, `mean`, `max`, `min`; of shares and totals it may be left out",
+        ),
+        "max": Argument(_number(0), "the limit from above, in the metric's own unit"),
+        "min": Argument(_number(0), "the limit from below; this or `max`"),
+        "cap": Argument(
+            _number(0, above=True),
+            "the largest value that can occur: a mean of costs, tokens or scores then needs fewer rounds",
+        ),
+    },
 }
 """Every mark's arguments; all are keyword-only. Those of `arms` are the names of factors, any the author likes."""
 _ARM_ATTRIBUTES = ("name", "factors")
-_FACTORS_THAT_SET = {key: ARGUMENTS["llmperf"][key] for key in ("concurrency", "rate_per_minute")}
+_FACTORS_THAT_SET = {key: ARGUMENTS["llmperf"][key].check for key in ("concurrency", "rate_per_minute")}
 """Arguments of `llmperf` that may differ from arm to arm."""
 
 OF_ONE_ARM = ("latency", "throughput", "cost", "error_rate", "accuracy", "goodput", "regression", "claim")
 """Marks whose claim is about every arm, unless it names one."""
 for _name in OF_ONE_ARM:
-    ARGUMENTS[_name]["arm"] = _plain
+    ARGUMENTS[_name]["arm"] = Argument(
+        _plain, "the arm it is about: its name, or a value of a factor; without it, every arm"
+    )
 
 DESCRIPTIONS = {
     "llmperf": "how the test is repeated and judged",
@@ -256,7 +354,7 @@ def checked(name: str, key: str, value: Any) -> Any:
     Raises:
         ValueError: with what is valid.
     """
-    check = _factor(key) if name == "arms" else ARGUMENTS[name][key]
+    check = _factor(key) if name == "arms" else ARGUMENTS[name][key].check
     try:
         return check(value)
     except ValueError as error:

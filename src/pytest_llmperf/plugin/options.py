@@ -134,6 +134,11 @@ OPTIONS = (
 )
 SHORT_MARKS = "llmperf_short_marks"
 PRICES = "llmperf_prices"
+OF_THE_PROJECT = {
+    SHORT_MARKS: "whether latency, throughput, cost, … are ours as well (default: true)",
+    PRICES: "own prices: 'model = input, output' in dollars per million tokens",
+}
+"""Ini options only."""
 FILTERS = {
     "llmperf_filter_headers": "headers whose values cassettes leave out",
     "llmperf_filter_query_parameters": "query parameters whose values cassettes leave out",
@@ -191,10 +196,8 @@ def add_options(parser: pytest.Parser) -> None:
         else:
             group.addoption(option.cli, dest=option.ini, metavar=option.metavar, default=None, help=shown)
         parser.addini(option.ini, f"{shown}; same as {option.cli}", default=None)
-    parser.addini(
-        SHORT_MARKS, "whether latency, throughput, cost, … are ours as well (default: true)", "bool", default=True
-    )
-    parser.addini(PRICES, "own prices: 'model = input, output' in dollars per million tokens", "linelist", [])
+    parser.addini(SHORT_MARKS, OF_THE_PROJECT[SHORT_MARKS], "bool", default=True)
+    parser.addini(PRICES, OF_THE_PROJECT[PRICES], "linelist", [])
     for name, shown in FILTERS.items():
         parser.addini(name, f"{shown}, one a line, beside the usual credentials", "linelist", [])
 

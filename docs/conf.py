@@ -32,6 +32,7 @@ exclude_patterns = ["_site"]
 myst_enable_extensions = ["deflist", "fieldlist"]
 myst_heading_anchors = 3
 nitpicky = True
+smartquotes = False  # options begin with two hyphens
 
 html_theme = "furo"
 html_title = "pytest-llmperf"

@@ -28,8 +28,23 @@ _RECORDED = ROOT / (
 )
 _CONSOLE = re.compile(r"^```console\n\$ ((?:pytest|llmperf)[^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^```(?:python|ini)\n# (\S+\.(?:py|ini))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NAMED = re.compile(r"# (\S+\.(?:py|ini|toml|yml))\n")
 _DURATION = re.compile(r"=+ (.+) in \d+\.\d\ds(?: \(\d+:\d\d:\d\d\))? =+")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 _KEPT = ("PATH", "HOME", "SYSTEMROOT", "TEMP", "TMPDIR", "LANG")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A block of a page of the documentation, which is followed from its top to its end."""
+
+    kind: str
+    """`file`, `command`, or `snippet`: Python that is run as it stands."""
+    name: str
+    """Of the file, or the command line."""
+    text: str
+    """The file, the command's output, or the code."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,33 @@ def commands(path: Path) -> dict[str, str]:
 def files(path: Path) -> dict[str, str]:
     """The files shown, by name."""
     return {found[1]: found[2] for found in _FILE.finditer(path.read_text("utf-8"))}
+
+
+def steps(path: Path) -> list[Step]:
+    """What a page of the documentation asks its reader to write and to run, in order."""
+    return [step for found in _BLOCK.finditer(path.read_text("utf-8")) if (step := _step(found[1], found[2]))]
+
+
+def with_outputs(path: Path, outputs: list[str]) -> str:
+    """The page with these outputs in place of those of its commands, in order; who differs in nothing stays."""
+    left = iter(outputs)
+
+    def replaced(found: re.Match[str]) -> str:
+        step = _step(found[1], found[2])
+        if step is None or step.kind != "command" or same_every_time(step.text) == same_every_time(new := next(left)):
+            return found[0]
+        return f"```console\n$ {step.name}\n{new.strip()}\n```"
+
+    return _BLOCK.sub(replaced, path.read_text("utf-8"))
+
+
+def _step(language: str, text: str) -> Step | None:
+    if language == "console":
+        command, _, output = text.removeprefix("$ ").partition("\n")
+        return Step("command", command, output)
+    if (named := _NAMED.match(text)) is not None:
+        return Step("file", named[1], text)
+    return Step("snippet", "", text) if language == "python" else None
 
 
 def run(command: str, folder: Path, *more: str, **variables: str) -> Ran:
@@ -71,7 +113,7 @@ def run(command: str, folder: Path, *more: str, **variables: str) -> Ran:
 
 def same_every_time(output: str) -> str:
     """The output without what differs between two runs of the same."""
-    return _DURATION.sub(r"= \1 in …s =", output).strip()
+    return _MOMENT.sub("…", _DURATION.sub(r"= \1 in …s =", output)).strip()
 
 
 def write_files(path: Path, folder: Path) -> None:

@@ -38,20 +38,16 @@ def of_class(one: type, level: int) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def markdown(text: str) -> str:
+def markdown(text: str, language: str = "python") -> str:
     """A docstring's sections as definitions, its literal blocks as code; the rest is Markdown as it is."""
-    told = _SECTION.sub(_definitions, text + "\n")
-    return _LITERAL.sub(_code, told.replace("::\n", ":\n")).replace("``", "`").strip()
+    told = _SECTION.sub(_definitions, text.replace("``", "`") + "\n").replace("::\n", ":\n")
+    return _LITERAL.sub(lambda found: f"\n{block(language, dedented(found[1]))}\n", told).strip()
 
 
 def _definitions(found: re.Match[str]) -> str:
     entries = _ENTRY.findall(textwrap.dedent(found[2]))
     listed = "\n\n".join(f"`{name}`\n: {' '.join(meaning.split())}" for name, meaning in entries)
     return f"**{found[1]}**\n\n{listed}\n\n"
-
-
-def _code(found: re.Match[str]) -> str:
-    return "\n" + block("python", dedented(found[1])) + "\n"
 
 
 def block(language: str, text: str) -> str:

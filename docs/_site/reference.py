@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
@@ -54,7 +55,7 @@ def may_be(argument: Argument) -> str:
     try:
         argument.check(object())
     except ValueError as refusal:
-        return str(refusal)
+        return re.sub(r"'([^']+)'", r"`\1`", str(refusal))
     return "anything"
 
 
@@ -202,7 +203,7 @@ def _type(part: Mapping[str, Any]) -> str:
 
 def cassette_key() -> str:
     """What stands under `x-llmperf` in a recorded response, from the module that reads and writes it."""
-    return docstrings.markdown(docstrings.of(timeline).partition("\n\n")[2])
+    return docstrings.markdown(docstrings.of(timeline).partition("\n\n")[2], "yaml")
 
 
 def simulator_conditions() -> str:

@@ -15,7 +15,6 @@ from importlib import resources
 from typing import Any
 
 import docstrings
-
 from pytest_llmperf import hookspecs, testing
 from pytest_llmperf.cassettes import timeline
 from pytest_llmperf.cli import COMMANDS

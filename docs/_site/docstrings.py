@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-_SECTIONS = ("Args", "Raises", "Attributes", "Yields", "Returns")
+_SECTIONS = {"Args": "Arguments", "Raises": "Raises", "Attributes": "Attributes"}
 _SECTION = re.compile(rf"^({'|'.join(_SECTIONS)}):\n((?:    .*\n?|\n)*)", re.MULTILINE)
 _ENTRY = re.compile(r"^(\w+): ((?:.*\n?)(?:    .*\n?)*)", re.MULTILINE)
 _LITERAL = re.compile(r"^((?: {4}.*\n|\n)* {4}.*\n?)", re.MULTILINE)
@@ -47,7 +47,7 @@ def markdown(text: str, language: str = "python") -> str:
 def _definitions(found: re.Match[str]) -> str:
     entries = _ENTRY.findall(textwrap.dedent(found[2]))
     listed = "\n\n".join(f"`{name}`\n: {' '.join(meaning.split())}" for name, meaning in entries)
-    return f"**{found[1]}**\n\n{listed}\n\n"
+    return f"**{_SECTIONS[found[1]]}**\n\n{listed}\n\n"
 
 
 def block(language: str, text: str) -> str:

@@ -51,7 +51,7 @@ class TestReference:
         text = reference.hooks()
         assert "pytest_llmperf_price(config: pytest.Config, generation: Generation) -> float | None" in text
         assert text.count("def pytest_llmperf_") == len(anchors(text))
-        assert text.count("The first answer that is not None counts.") == 2
+        assert text.count(":Answers: the first that is not None counts") == 2
 
     def test_commands(self):
         """Each stands with its usage, its arguments and their defaults."""
@@ -71,6 +71,13 @@ class TestReference:
         assert "`tests`" in report
         assert "A [figure](#schema-figure)" in report
         assert "| `chunks` |" in reference.cassette_key()
+
+    def test_profiles(self):
+        """Every table of a profile with its keys, and those that stand above all tables."""
+        text = reference.simulator_profile()
+        assert "### `[workloads.NAME]`" in text
+        assert "- `peak_p95_factor: Positive = 1.0`" in text
+        assert "- `stall: Share = 0.0`: Silence in the middle of the answer, then the rest." in text
 
     def test_pages_ask_for_what_there_is(self):
         """Every section that is written from the code stands on some page."""

@@ -110,7 +110,8 @@ def _listed(name: str, meaning: str) -> str:
 
 def _field(node: ast.stmt) -> str:
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return f"`{node.target.id}: {ast.unparse(node.annotation)}`"
+        default = f" = {node.value.value!r}" if isinstance(node.value, ast.Constant) else ""
+        return f"`{node.target.id}: {ast.unparse(node.annotation)}{default}`"
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id[0] != "_":
         return f"`{node.targets[0].id} = {ast.unparse(node.value)}`"
     return ""

@@ -8,9 +8,11 @@ command in its parser, a key of the JSON report in its schema.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import typing
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -24,6 +26,8 @@ from pytest_llmperf.plugin.fixtures import CurrentArm, LLMPerf
 from pytest_llmperf.plugin.options import FILTERS, OF_THE_PROJECT, OPTIONS, Option
 from pytest_llmperf.reports.report import Report, TestResult
 from pytest_llmperf.simulator import conditions
+from pytest_llmperf.simulator.profile import FAULTS, Profile
+from pytest_llmperf.simulator.prompt import CLASSES
 from pytest_llmperf.wire import Protocol
 
 
@@ -108,9 +112,16 @@ def hooks() -> str:
 def _hook(name: str) -> str:
     function = getattr(hookspecs, name)
     text, _, example = docstrings.of(function).partition("Example::")
-    first = "The first answer that is not None counts." if function.pytest_spec["firstresult"] else ""
+    answers = "the first that is not None counts" if function.pytest_spec["firstresult"] else "all count"
     shown = docstrings.block("python", docstrings.dedented(example)) if example else ""
-    return _section(f"hook-{name}", f"`{name}`", docstrings.signature(function, name), text.strip(), first, shown)
+    return _section(
+        f"hook-{name}",
+        f"`{name}`",
+        docstrings.signature(function, name),
+        text.strip(),
+        _fields({"Answers": answers}),
+        shown,
+    )
 
 
 def hook_values() -> str:
@@ -210,6 +221,43 @@ def simulator_conditions() -> str:
     return docstrings.markdown(docstrings.of(conditions).partition("\n\n")[2])
 
 
+def simulator_names() -> str:
+    """The names that conditions and profiles are made of."""
+    return _joined([_definition("Kinds of fault", _names(FAULTS)), _definition("Classes of prompt", _names(CLASSES))])
+
+
+def simulator_profile() -> str:
+    """Every table and key of a profile, from the classes that read it."""
+    hints = typing.get_type_hints(Profile)
+    derived = [one.name for one in dataclasses.fields(Profile) if one.metadata.get("derived")]
+    tables = {name: _table_of(hint) for name, hint in hints.items() if _table_of(hint)}
+    alone = [line for line in docstrings.fields(Profile).splitlines() if not _key(line) & {*tables, *derived}]
+    parts = [
+        "\n\n".join(
+            [
+                f"### `[{name}{'' if dataclasses.is_dataclass(hints[name]) else '.NAME'}]`",
+                docstrings.of(table),
+                docstrings.fields(table),
+            ]
+        )
+        for name, table in tables.items()
+    ]
+    return _joined(["\n".join(alone), *parts])
+
+
+def _table_of(hint: Any) -> Any:
+    """The class that reads a table of TOML, or each table of several; None where the key holds a plain value."""
+    return next((one for one in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(one)), None)
+
+
+def _key(line: str) -> set[str]:
+    return {line.removeprefix("- `").partition(":")[0]}
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _section(anchor: str, title: str, *parts: str, level: int = 2) -> str:
     return _joined([f"({anchor})=", f"{'#' * level} {title}", *filter(None, parts)])
 
@@ -227,7 +275,7 @@ def _sentence(text: str) -> str:
     return text and f"{text[0].upper()}{text[1:]}".rstrip(".") + "."
 
 
-def _joined(parts: Iterator[str] | list[str] | map[str]) -> str:
+def _joined(parts: Iterable[str]) -> str:
     return "\n\n".join(parts)
 
 
@@ -243,5 +291,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "report-schema": report_schema,
     "cassette-key": cassette_key,
     "simulator-conditions": simulator_conditions,
+    "simulator-names": simulator_names,
+    "simulator-profile": simulator_profile,
 }
 """What a page may ask for, by the name it asks with."""

@@ -57,10 +57,11 @@ def _fill_in(_app: Sphinx, _page: str, source: list[str]) -> None:
 
 
 def _check(app: Sphinx, error: Exception | None) -> None:
-    from sphinx.errors import ExtensionError
+    from sphinx.util import logging
 
-    if error is None and app.builder.name == "html" and (wrong := links.wrong(Path(app.outdir))):
-        raise ExtensionError("\n".join(wrong))
+    if error is None and app.builder.name == "html":
+        for told in links.wrong(Path(app.outdir)):
+            logging.getLogger(__name__).warning(told)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -233,16 +233,13 @@ def simulator_profile() -> str:
     tables = {name: _table_of(hint) for name, hint in hints.items() if _table_of(hint)}
     alone = [line for line in docstrings.fields(Profile).splitlines() if not _key(line) & {*tables, *derived}]
     parts = [
-        "\n\n".join(
-            [
-                f"### `[{name}{'' if dataclasses.is_dataclass(hints[name]) else '.NAME'}]`",
-                docstrings.of(table),
-                docstrings.fields(table),
-            ]
-        )
-        for name, table in tables.items()
+        _table(f"{name}{'' if dataclasses.is_dataclass(hints[name]) else '.NAME'}", tables[name]) for name in tables
     ]
     return _joined(["\n".join(alone), *parts])
+
+
+def _table(title: str, table: type) -> str:
+    return _joined([f"### `[{title}]`", docstrings.of(table), docstrings.fields(table)])
 
 
 def _table_of(hint: Any) -> Any:

@@ -53,6 +53,13 @@ class TestReference:
         assert text.count("def pytest_llmperf_") == len(anchors(text))
         assert text.count(":Answers: the first that is not None counts") == 2
 
+    def test_fixtures(self):
+        """Both stand with what can be asked of them, and with how."""
+        text = reference.fixtures()
+        assert anchors(text) == ["fixture-llmperf", "fixture-arm"]
+        assert "`llmperf.score(value: float, name: str = 'accuracy')`\n: Say how good" in text
+        assert "`arm.factors`\n: " in text
+
     def test_commands(self):
         """Each stands with its usage, its arguments and their defaults."""
         text = reference.commands()

@@ -15,7 +15,7 @@ import sys
 from typing import Protocol
 
 from pytest_llmperf._version import __version__
-from pytest_llmperf.cli import capacity, compare, history, inspect, plan, pool, report, serve
+from pytest_llmperf.cli import benchmark, capacity, compare, history, inspect, plan, pool, report, serve
 from pytest_llmperf.cli.status import DONE, WRONG
 from pytest_llmperf.core.errors import LLMPerfError
 
@@ -38,6 +38,7 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "benchmark": benchmark,
     "capacity": capacity,
     "compare": compare,
     "history": history,

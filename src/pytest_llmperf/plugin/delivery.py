@@ -128,7 +128,7 @@ def write_files(run: Run, session: pytest.Session) -> None:
         except LLMPerfError as error:  # nobody asked for it by an option
             run.troubles.append(str(error))
     accept(run, session)
-    if settings.junit == "suite":
+    if settings.junit != "off":
         _write_suite_properties(run)
 
 
@@ -155,16 +155,20 @@ def _folder(root: Path) -> str:
 
 
 def _write_suite_properties(run: Run) -> None:
+    """What belongs to the run as a whole; in mode `suite` what belongs to its tests as well."""
     from _pytest.junitxml import xml_key  # there is no public way to a suite's properties outside of a fixture
 
     xml = run.config.stash.get(xml_key, None)
     if xml is None:
         return
-    from pytest_llmperf.reports.junit import properties
+    from pytest_llmperf.reports.junit import of_run, properties
 
-    for result in run.whole_report.tests:
+    report = run.whole_report
+    for result in report.tests if run.settings.junit == "suite" else ():
         for name, value in properties(result):
             xml.add_global_property(f"{result.nodeid} {name}", value)
+    for name, value in () if report.synthesis is None else of_run(report.synthesis):
+        xml.add_global_property(name, value)
 
 
 def _junit(config: pytest.Config) -> str:

@@ -122,6 +122,8 @@ OPTIONS = (
     Option("markdown", Path, None, "write a Markdown report", metavar="PATH"),
     Option("html", Path, None, "write an HTML report: one file that opens offline", metavar="PATH"),
     Option("csv", Path, None, "write the series as CSV, a line for each call", metavar="PATH"),
+    Option("synthesis", _truth, default=False, help="bring the run together: a table of all tests, advice", flag=True),
+    Option("reference", Path, None, "published figures (TOML) to stand beside what is measured", metavar="PATH"),
     Option("junit", str, "testcase", "where --junitxml carries the properties", ("testcase", "suite", "off")),
     Option(
         "otel",
@@ -173,6 +175,8 @@ class Settings:
     markdown: Path | None
     html: Path | None
     csv: Path | None
+    synthesis: bool
+    reference: Path | None
     junit: str
     otel: str
     off: bool

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmperf._version import __version__
+from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin import extensions
 from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.plugin.progress import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_llmperf.baselines.library import Library
     from pytest_llmperf.core.environment import Environment
     from pytest_llmperf.core.pricing import PriceBook
+    from pytest_llmperf.core.reference import Reference
     from pytest_llmperf.reports.report import Report, TestResult
     from pytest_llmperf.runner.budget import Budget
     from pytest_llmperf.simulator.profile import Profile
@@ -111,6 +113,23 @@ class Run:
         return load(extensions.profile_file(self.config, self.settings.profile))
 
     @cached_property
+    def reference(self) -> Reference | None:
+        """Published figures to stand beside what is measured.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        if self.settings.reference is None:
+            return None
+        from pytest_llmperf.core.reference import parse
+
+        path = self.config.invocation_params.dir / self.settings.reference
+        try:
+            return parse(path.read_text("utf-8"), str(self.settings.reference))
+        except (OSError, UnicodeDecodeError) as problem:
+            raise UsageError(f"--llmperf-reference={self.settings.reference} cannot be read: {problem}") from None
+
+    @cached_property
     def library(self) -> Library:
         """The baselines."""
         from pytest_llmperf.baselines.library import Library
@@ -153,7 +172,23 @@ class Run:
     def whole_report(self) -> Report:
         """The report at the end of the run, with what other plugins add to it."""
         report = self.report()
-        return replace(report, sections=extensions.sections(self.config, report))
+        return self._brought_together(replace(report, sections=extensions.sections(self.config, report)))
+
+    def _brought_together(self, report: Report) -> Report:
+        """The same with the run brought together, as far as that is asked for."""
+        every = tuple(series for result in report.tests for series in result.series)
+        if self.settings.synthesis:
+            from pytest_llmperf.core.synthesis import synthesis
+
+            try:
+                report = replace(report, synthesis=synthesis(every))
+            except LLMPerfError as error:
+                self.troubles.append(f"no synthesis: {error}")
+        if self.reference is not None:
+            from pytest_llmperf.core.beside import beside
+
+            report = replace(report, beside=beside(every, self.reference))
+        return report
 
     def _environment(self, results: tuple[TestResult, ...]) -> Environment:
         from pytest_llmperf.core.environment import Environment

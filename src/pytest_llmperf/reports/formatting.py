@@ -54,7 +54,11 @@ def interval(verdict: Verdict) -> str:
 
 def measured(verdict: Verdict) -> str:
     """Estimate and interval in little space: `1402 (1310 … 1498) ms`, or `9800 ms (8900 ms … 10.2 s)`."""
-    value, bounds = estimate(verdict), interval(verdict)
+    return around(estimate(verdict), interval(verdict))
+
+
+def around(value: str, bounds: str) -> str:
+    """A value and its interval in words, the unit said once where it is one."""
     number, space, unit = value.partition(" ")
     if space and bounds.endswith(f" {unit}") and bounds.count(unit) == 1:
         return f"{number} ({bounds.removesuffix(f' {unit}')}) {unit}"

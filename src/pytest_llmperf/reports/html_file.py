@@ -22,6 +22,7 @@ from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import rows
 from pytest_llmperf.reports.figures import figures
+from pytest_llmperf.reports.overview import overviews
 from pytest_llmperf.reports.plot import Figure
 from pytest_llmperf.reports.rows import HEADLINE, OUTCOMES, Document, Row, Section, headline, quantity
 
@@ -109,6 +110,7 @@ def render(document: Document) -> str:
             gravest=rows.gravest(document),
             counted=rows.counted(document),
             notes=rows.notes(document),
+            overviews=overviews(document),
             headings=[f"{name} {statistic}" if statistic != "mean" else name for name, statistic in HEADLINE],
             headline=headline,
             statistics=STATISTICS,

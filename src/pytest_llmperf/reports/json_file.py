@@ -43,8 +43,15 @@ def document(report: Report) -> dict[str, Any]:
     }
     if report.sections:
         whole["sections"] = [{"title": title, "lines": list(lines)} for title, lines in report.sections]
+    whole |= overviews(report)
     found: dict[str, Any] = tidied(whole)
     return found
+
+
+def overviews(report: Report) -> dict[str, Any]:
+    """What brings the run together, as far as it was asked for, as plain types."""
+    both = {"synthesis": report.synthesis, "beside": report.beside}
+    return {name: to_plain(value) for name, value in both.items() if value is not None}
 
 
 def text(found: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import MetricSummary, summarised
+from pytest_llmperf.core.synthesis import Synthesis
 from pytest_llmperf.reports.report import TestResult
 
 HEADLINE = (
@@ -46,6 +47,23 @@ def properties(result: TestResult) -> list[tuple[str, str]]:
         if verdict.estimate is not None:
             found[f"{name}.estimate{_SUFFIX.get(verdict.unit, '')}"] = _number(verdict.estimate, verdict.unit)
     return list(found.items())
+
+
+def of_run(synthesis: Synthesis) -> list[tuple[str, str]]:
+    """The properties of the run as a whole: the figures of each test, all of its arms together, and the advice.
+
+    Names are `llmperf.synthesis[code generation].ttft.p95_ms` and `llmperf.synthesis.advice1`.
+    """
+    found = {
+        f"llmperf.synthesis[{row.test}].{figure.metric}.{figure.statistic}{_SUFFIX.get(figure.unit, '')}": _number(
+            figure.estimate, figure.unit
+        )
+        for row in synthesis.rows
+        for figure in row.figures
+        if figure.estimate is not None
+    }
+    advice = {f"llmperf.synthesis.advice{number}": words for number, words in enumerate(synthesis.advice, 1)}
+    return list((found | advice).items())
 
 
 def _headline(series: Series) -> dict[str, str]:

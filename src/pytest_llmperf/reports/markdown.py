@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_llmperf.core import wording
+from pytest_llmperf.reports.overview import Overview, overviews
 from pytest_llmperf.reports.rows import (
     HEADLINE,
     OUTCOMES,
@@ -52,15 +53,19 @@ def render(document: Document, *, most_bytes: int | None = None) -> str:
     left = None if most_bytes is None else max(most_bytes - _bytes([*_head(document), *_frame(found)]), 0)
     kept, left = _fitting([(place, _claim(row, with_arm=armed(found[place].rows))) for _, place, row in ranked], left)
     figures, left = _fitting([(place, line) for place, one in enumerate(found) for line in _figures(one)], left)
-    remarks, _ = _fitting([(0, line) for line in _remarks(document)], left)
+    remarks, left = _fitting([(0, line) for line in _remarks(document)], left)
     lines = _head(document)
     for place, section in enumerate(found):
         lines += [*_opening(section), *(line for number, line in kept if number == place), ""]
         if own := [line for number, line in figures if number == place]:
             lines += [*_figures_opening(section), *own, "", "</details>", ""]
     lines += [line for _, line in remarks]
+    together = [line for one in overviews(document) for line in _overview(one)]
+    if left is None or _bytes(together) <= left:
+        lines += together
+        together = []
     missing = len(ranked) - len(kept)
-    if missing or (left is not None and len(figures) < sum(len(list(_figures(one))) for one in found)):
+    if missing or together or (left is not None and len(figures) < sum(len(list(_figures(one))) for one in found)):
         lines += ["", _left_out(missing)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -150,6 +155,23 @@ def _remarks(document: Document) -> Iterator[str]:
             yield f"- {code(test['nodeid'])}: {words(remark)}"
     for note in notes(document):
         yield f"- note: {words(note)}"
+
+
+def _overview(one: Overview) -> Iterator[str]:
+    """One table of the run as a whole; where its rows have headings, they are rows too."""
+    yield from ("", f"### {words(one.title)}", "")
+    if one.foreword:
+        yield from (words(" ".join(one.foreword.split())), "")
+    yield _line([words(name) for name in one.columns])
+    yield _line(["---", *["---:"] * (len(one.columns) - 1)])
+    for group in one.groups:
+        if group.title:
+            yield _line([f"**{words(group.title)}**", *[""] * (len(one.columns) - 1)])
+        for row in group.rows:
+            yield _line([words(cell) for cell in row])
+    yield ""
+    for remark in one.below:
+        yield f"- {words(remark)}"
 
 
 def _left_out(rows: int) -> str:

@@ -29,6 +29,8 @@ _READABLE = 100
 """Widest line of prose, in columns."""
 _NARROWEST = 60
 """Columns that prose must have left before it is set below its claim and not at the margin."""
+_NAME = 18
+"""Columns that the names of a table of figures should have, before the gaps between its columns are narrowed."""
 _PLAIN = {"…": "...", "−": "-", "–": "-", "×": "x", "Σ": "sum of", "─": "-"}
 """What stands for the characters we write, where the terminal lacks them."""
 
@@ -121,6 +123,41 @@ class Page:
             self._columns(blocks, headings, widths, 0)
         else:
             self._stacked(blocks)
+
+    def sheet(self, columns: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
+        """A table of figures in groups, each with a line above it; where the page is narrow, names are folded first."""
+        rows = [row for _, own in groups for row in own]
+        widths = [
+            max(map(self._length, (*heading.split(), *(row[place] for row in rows)))) if rows else len(heading)
+            for place, heading in enumerate(columns)
+        ]
+        left = self._width - _INDENT - sum(widths[1:])
+        gap = _GAP if left - _GAP * (len(widths) - 1) >= min(widths[0], _NAME) else 1
+        longest_word = max((self._length(word) for row in rows for word in row[0].split()), default=0)
+        room = left - gap * (len(widths) - 1)
+        fits, widths[0] = longest_word <= room, min(widths[0], room)
+        if fits:
+            self._lines_of_figures([columns], widths, gap, "dim")
+        for title, own in groups:
+            if title:
+                self.prose(title, "bold", _INDENT)
+            if fits:
+                self._lines_of_figures(own, widths, gap, "")
+            for name, *cells in () if fits else own:
+                told = [f"{heading} {cell}" for heading, cell in zip(columns[1:], cells, strict=True) if cell]
+                self.prose(name, indent=_INDENT)
+                self.prose(", ".join(told), indent=2 * _INDENT)
+
+    def _lines_of_figures(self, rows: Sequence[Sequence[str]], widths: Sequence[int], gap: int, style: str) -> None:
+        from rich.padding import Padding
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, gap, 0, 0))
+        for place, width in enumerate(widths):
+            grid.add_column(width=width, justify="right" if place else "left", overflow="fold", vertical="bottom")
+        for row in rows:
+            grid.add_row(*(self._styled(words, style) for words in row))
+        self._console.print(Padding(grid, (0, 0, 0, _INDENT)))
 
     def _columns(self, blocks: Sequence[Block], headings: Row, widths: dict[str, int], beside: int) -> None:
         """A row for each claim; *beside* is the width of the column of tests, 0 when tests stand on their own lines."""

@@ -7,11 +7,16 @@ and turns into plain types and back (`core.plain`), so that a worker process can
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pytest_llmperf.core.ceiling import Ceiling
 from pytest_llmperf.core.environment import Environment, Source
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pytest_llmperf.core.beside import Beside
+    from pytest_llmperf.core.synthesis import Synthesis
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +58,7 @@ class Report:
     tests: tuple[TestResult, ...]
     sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What other plugins add: titles and lines."""
+    synthesis: Synthesis | None = None
+    """The run in one table, where that is asked for."""
+    beside: Beside | None = None
+    """What was measured beside published figures, where there are any."""

@@ -13,7 +13,8 @@ from pytest_llmperf.core import wording
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.summary import MetricSummary, summarised
 from pytest_llmperf.core.verdict import Outcome, Verdict
-from pytest_llmperf.reports import formatting
+from pytest_llmperf.reports import formatting, json_file
+from pytest_llmperf.reports.overview import overviews
 from pytest_llmperf.reports.page import OUTCOMES, Block, Line, Page, Row
 from pytest_llmperf.reports.report import Report, TestResult
 
@@ -38,6 +39,7 @@ def render(report: Report, *, console_width: int, color: bool, verbosity: int = 
     for source, clock in dict.fromkeys((result.source, result.clock) for result in report.tests):
         results = [result for result in report.tests if (result.source, result.clock) == (source, clock)]
         _section(page, f"llmperf: {source}, {clock} clock", results, names, verbosity)
+    _overviews(page, report)
     _closing(page, report, verbosity)
     return page.text()
 
@@ -79,6 +81,17 @@ def _section(page: Page, heading: str, results: list[TestResult], names: dict[st
         return
     page.heading(heading)
     page.table(blocks, Row("arm", "claim", _measured_heading(results), "n", "outcome"))
+
+
+def _overviews(page: Page, report: Report) -> None:
+    """The run brought together, where that was asked for."""
+    for one in overviews(json_file.overviews(report)):
+        page.heading(f"llmperf: {one.title}")
+        if one.foreword:
+            page.prose(one.foreword)
+        page.sheet(one.columns, [(group.title, group.rows) for group in one.groups])
+        for words in one.below:
+            page.prose(words)
 
 
 def _block(result: TestResult, name: str, verbosity: int) -> Block:

@@ -103,7 +103,7 @@ def _row(name: str, one: Series) -> SynthesisRow:
 
 def _figure(one: Series, metric: str, statistic: str) -> SynthesisFigure:
     found = _measured(one, metric, statistic)
-    n = found.n - found.missing
+    n = 0 if found.estimate is None else found.n - found.missing
     return SynthesisFigure(metric, statistic, found.unit, n, found.estimate, found.low, found.high)
 
 

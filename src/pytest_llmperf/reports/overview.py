@@ -94,7 +94,7 @@ def _beside(found: dict[str, Any]) -> Overview:
         foreword=found["foreword"],
         columns=("", "published", f"measured ({share} interval)", "n", "published is"),
         groups=tuple(map(_group, found["tables"])),
-        below=(*_notes(found["notes"]), *found["remarks"]),
+        below=(*_unmeasured(found["tables"]), *_notes(found["notes"]), *found["remarks"]),
     )
 
 
@@ -122,9 +122,16 @@ def _published(row: dict[str, Any]) -> str:
 def _measured(row: dict[str, Any]) -> str:
     estimate, low, high = (number(row[name]) for name in ("estimate", "low", "high"))
     if estimate is None or low is None or high is None:
-        return row["reason"] or _NOTHING
+        return _NOTHING
     value, bounds = wording.quantity(estimate, row["unit"]), wording.interval(low, high, row["unit"])
     return value if bounds == value else formatting.around(value, bounds)
+
+
+def _unmeasured(tables: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Why rows have no figures."""
+    for row in (row for table in tables for row in table["rows"]):
+        if row["reason"]:
+            yield f"{row['name']}: {row['reason']}"
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:

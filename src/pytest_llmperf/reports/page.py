@@ -127,10 +127,9 @@ class Page:
     def sheet(self, columns: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
         """A table of figures in groups, each with a line above it; where the page is narrow, names are folded first."""
         rows = [row for _, own in groups for row in own]
-        widths = [
-            max(map(self._length, (*heading.split(), *(row[place] for row in rows)))) if rows else len(heading)
-            for place, heading in enumerate(columns)
-        ]
+        widths = self._widths(columns, rows, whole=True)
+        if _INDENT + sum(widths) + _GAP * (len(widths) - 1) > self._width:
+            widths = self._widths(columns, rows, whole=False)
         left = self._width - _INDENT - sum(widths[1:])
         gap = _GAP if left - _GAP * (len(widths) - 1) >= min(widths[0], _NAME) else 1
         longest_word = max((self._length(word) for row in rows for word in row[0].split()), default=0)
@@ -147,6 +146,16 @@ class Page:
                 told = [f"{heading} {cell}" for heading, cell in zip(columns[1:], cells, strict=True) if cell]
                 self.prose(name, indent=_INDENT)
                 self.prose(", ".join(told), indent=2 * _INDENT)
+
+    def _widths(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool) -> list[int]:
+        """Of the columns of a table of figures, with headings on one line or folded between words."""
+        return [
+            max(
+                map(self._length, (*([heading] if whole else heading.split()), *(row[place] for row in rows))),
+                default=0,
+            )
+            for place, heading in enumerate(columns)
+        ]
 
     def _lines_of_figures(self, rows: Sequence[Sequence[str]], widths: Sequence[int], gap: int, style: str) -> None:
         from rich.padding import Padding

@@ -1,0 +1,97 @@
+"""A run in one table, and the advice drawn from it."""
+
+import pytest
+
+from factories import calls, measurement, series, zigzag
+from pytest_llmperf.core.environment import Source
+from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.synthesis import FIGURES, synthesis
+
+
+def arm(scenario, *, ttft=1.0, e2e=11.0, n=60, spread=0.002, cost=0.05, streamed=True, **factors):
+    """*n* calls whose times lie around these by up to *spread* a call, in an order without likeness."""
+    offsets = zigzag([spread * (number - n // 2) for number in range(n)])
+    made = [
+        measurement(number, ttft=ttft + offset, e2e=e2e + 2 * offset, cost=cost + offset / 1e3, streamed=streamed)
+        for number, offset in enumerate(offsets)
+    ]
+    return series(made, scenario=scenario, arm=str(factors), factors=factors)
+
+
+def test_a_row_for_each_test_with_all_of_its_arms():
+    """Figures in the order of the columns, each with its interval and the number of values it rests on."""
+    found = synthesis([arm("t.py::test_a", tokens=1), arm("t.py::test_a", tokens=2), arm("mail", streamed=False)])
+    assert [(row.test, row.calls) for row in found.rows] == [("test_a", 120), ("mail", 60)]
+    streamed, plain = (dict(zip(FIGURES, row.figures, strict=True)) for row in found.rows)
+    median = streamed["ttft", "p50"]
+    assert (median.unit, median.n) == ("s", 120)
+    assert median.low <= median.estimate <= median.high
+    assert median.estimate == pytest.approx(1.0, abs=0.01)
+    assert (plain["ttft", "p50"].estimate, plain["ttft", "p50"].n) == (None, 0)
+    assert plain["e2e", "p50"].estimate == pytest.approx(11.0, abs=0.01)
+    assert streamed["cost", "per_mtok"].estimate == pytest.approx(0.05 / 1401 * 1e6, rel=0.01)
+
+
+def test_totals_are_of_all_calls():
+    """Calls, the time they took one after the other, and what they cost."""
+    found = synthesis([series(calls(10, e2e=11.0, cost=0.05))])
+    assert (found.calls, found.seconds, found.usd) == (10, pytest.approx(110.0), pytest.approx(0.5))
+
+
+def test_what_is_not_known_of_all_calls_is_no_total():
+    """A call without a cost leaves the sum open."""
+    without = measurement(0, absent={"cost": "no price is known"})
+    assert synthesis([series([without, *calls(5, first=1)])]).usd is None
+
+
+def test_numbers_from_different_places_are_refused():
+    """Live and simulated calls never share a row or advice."""
+    live = series(calls(3), source=Source.LIVE, clock="realtime", scenario="test_greeting")
+    with pytest.raises(UsageError, match="never put together"):
+        synthesis([series(calls(3)), live])
+
+
+def test_a_run_without_calls_has_no_rows():
+    """And no advice."""
+    found = synthesis([series(())])
+    assert (found.rows, found.calls, found.advice) == ((), 0, ())
+
+
+class TestAdvice:
+    def test_streaming_shortens_the_wait(self):
+        """Of a test with both: the first token against the whole answer."""
+        both = [arm("a", streamed=True, ttft=0.9), arm("a", streamed=False)]
+        (told,) = synthesis(both).advice
+        assert told == (
+            "stream where somebody waits: the first token comes after 898 ms (p50), an answer in one piece after 11 s"
+        )
+
+    def test_nothing_is_said_of_tests_that_do_only_one(self):
+        """A test that streams and another that does not differ in more than that."""
+        assert synthesis([arm("a", streamed=True), arm("b", streamed=False)]).advice == ()
+
+    def test_throughput_falls_over_a_factor(self):
+        """The last level that was shown to lose at most 15 %, and the rates of all."""
+        sweep = [arm("a", e2e=1 + 400 / rate, tokens=tokens) for tokens, rate in ((1, 40), (10, 38), (100, 30))]
+        (told,) = synthesis(sweep).advice
+        assert told.startswith("keep tokens at 10 or below where speed matters: up to there answers flow at most 15 % ")
+        assert told.endswith(" at 1, 38 tokens/s at 10, 30 tokens/s at 100)")
+
+    def test_throughput_that_does_not_fall_is_not_spoken_of(self):
+        """Intervals that meet show nothing."""
+        assert synthesis([arm("a", tokens=1), arm("a", tokens=10)]).advice == ()
+
+    def test_cost_goes_with_a_factor(self):
+        """What a call costs at both ends."""
+        found = synthesis([arm("a", cost=0.05, tokens=1), arm("a", cost=2.0, tokens=1500)])
+        assert found.advice == ("keep tokens low where money matters: a call costs $0.05 at 1 and $2.00 at 1,500",)
+
+    def test_the_cheapest_and_the_dearest_test(self):
+        """Where their intervals are apart."""
+        found = synthesis([arm("a", cost=0.05), arm("b", cost=0.02)])
+        assert found.advice == ("b is the cheapest at $0.02 a call, a the dearest at $0.05",)
+
+    def test_a_heavy_tail(self):
+        """A p95 that is shown to be at least twice the median."""
+        found = synthesis([series(calls(200, slow=20), scenario="a")])
+        assert found.advice == ("plan for the p95 of a: its first token takes 3000 ms then, and 899 ms at p50",)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from factories import calls, measurement, series
-from pytest_llmperf.core.beside import Beside, BesideRow, BesideTable, beside
+from pytest_llmperf.core.beside import beside
+from pytest_llmperf.core.overview import Beside, BesideRow, BesideTable
 from pytest_llmperf.core.reference import Reference, Row, Table
 
 FAST = series(calls(100), scenario="chat", arm="a", factors={"region": "us"})

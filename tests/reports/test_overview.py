@@ -6,11 +6,19 @@ from dataclasses import replace
 import jsonschema
 
 from factories import report, result
-from pytest_llmperf.core.beside import Beside, BesideRow, BesideTable
-from pytest_llmperf.core.synthesis import Synthesis, SynthesisFigure, SynthesisRow
+from pytest_llmperf.core.overview import (
+    Beside,
+    BesideRow,
+    BesideTable,
+    Synthesis,
+    SynthesisFigure,
+    SynthesisRow,
+)
+from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.reports import html_file, json_file, markdown
 from pytest_llmperf.reports.junit import of_run
 from pytest_llmperf.reports.overview import Group, Overview, overviews
+from pytest_llmperf.reports.report import Report
 from pytest_llmperf.reports.terminal import render
 
 SYNTHESIS = Synthesis(
@@ -120,6 +128,11 @@ def test_a_report_without_them_has_none():
     plain = json_file.document(report(result()))
     assert overviews(plain) == []
     assert not {"synthesis", "beside"} & plain.keys()
+
+
+def test_they_survive_the_way_through_json():
+    """As all values of a report do."""
+    assert from_plain(Report, json.loads(json.dumps(to_plain(WHOLE)))) == WHOLE
 
 
 def test_the_document_keeps_to_its_schema():

@@ -54,11 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run it in a process of its own, whose output is ours."""
     began = time.perf_counter()
-    status = subprocess.run(_command(arguments), cwd=SUITE, env=_environment(), check=False).returncode
+    with subprocess.Popen(_command(arguments), cwd=SUITE, env=_environment()) as suite:
+        status = _ended(suite)
     if status not in (DONE, NO):
         return WRONG
     print(f"{arguments.calls:,} calls in {time.perf_counter() - began:.1f} s{_used()}")
     return status
+
+
+def _ended(suite: subprocess.Popen[bytes]) -> int:
+    """The exit status; Ctrl-C reaches the suite as well, which then still tells what it measured."""
+    try:
+        return suite.wait()
+    except KeyboardInterrupt:
+        suite.wait()
+        raise
 
 
 def _command(arguments: argparse.Namespace) -> list[str]:

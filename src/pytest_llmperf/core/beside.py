@@ -8,65 +8,19 @@ twenty is outside by chance. Numbers of different sources or clocks are never po
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pytest_llmperf.core.claims import Contrast
 from pytest_llmperf.core.contrast import judge_contrast
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.overview import INSIDE, OUTSIDE, UNMEASURED, UNPUBLISHED, Beside, BesideRow, BesideTable
 from pytest_llmperf.core.pools import Pools
 from pytest_llmperf.core.reference import Reference, Row, Table
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Verdict
 
 CONFIDENCE = 0.95
-INSIDE, OUTSIDE, UNMEASURED, UNPUBLISHED = "inside", "outside", "not measured", ""
-"""How a published figure stands to the measured interval."""
-
-
-@dataclass(frozen=True, slots=True)
-class BesideRow:
-    """One published figure and what was measured."""
-
-    name: str
-    metric: str
-    statistic: str
-    unit: str
-    published: tuple[float, float] | None
-    """Its least and its largest value; None where nothing was published."""
-    estimate: float | None
-    low: float | None
-    high: float | None
-    n: int
-    standing: str
-    """One of `INSIDE`, `OUTSIDE`, `UNMEASURED` and `UNPUBLISHED`."""
-    reason: str = ""
-    """Why it is not measured."""
-    notes: tuple[int, ...] = ()
-    """Numbers, from 1, of the notes on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BesideTable:
-    """Rows under one heading."""
-
-    title: str
-    rows: tuple[BesideRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """Everything of one reference."""
-
-    title: str
-    foreword: str
-    confidence: float
-    tables: tuple[BesideTable, ...]
-    notes: tuple[str, ...]
-    """Those that rows point to, in the order of their numbers."""
-    remarks: tuple[str, ...]
-    """The other notes: on what this run does not measure."""
 
 
 def beside(every: Sequence[Series], reference: Reference) -> Beside:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.claims import Contrast
 from pytest_llmperf.core.contrast import judge_contrast
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.overview import Synthesis, SynthesisFigure, SynthesisRow
 from pytest_llmperf.core.pools import Pools, called
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
@@ -35,43 +35,6 @@ HEAVY_TAIL = 2.0
 BEARABLE_LOSS = 0.15
 """Share of the throughput that a condition may cost before it is advised against: the study that this project began
 with calls 15 to 25 % the loss near the largest context."""
-
-
-@dataclass(frozen=True, slots=True)
-class SynthesisFigure:
-    """One figure of one test; no estimate where there is nothing to have it from."""
-
-    metric: str
-    statistic: str
-    unit: str
-    n: int
-    estimate: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SynthesisRow:
-    """One test, or all of them."""
-
-    test: str
-    calls: int
-    figures: tuple[SynthesisFigure, ...]
-    """In the order of `FIGURES`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Synthesis:
-    """The whole run."""
-
-    confidence: float
-    rows: tuple[SynthesisRow, ...]
-    calls: int
-    seconds: float | None
-    """Time that the calls took, one after the other; None where it is not known of all."""
-    usd: float | None
-    """What they cost; None where it is not known of all."""
-    advice: tuple[str, ...]
 
 
 def synthesis(every: Sequence[Series]) -> Synthesis:

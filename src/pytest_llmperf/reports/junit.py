@@ -6,9 +6,9 @@ base unit of its metric.
 
 from __future__ import annotations
 
+from pytest_llmperf.core.overview import Synthesis
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import MetricSummary, summarised
-from pytest_llmperf.core.synthesis import Synthesis
 from pytest_llmperf.reports.report import TestResult
 
 HEADLINE = (

@@ -7,16 +7,12 @@ and turns into plain types and back (`core.plain`), so that a worker process can
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pytest_llmperf.core.ceiling import Ceiling
 from pytest_llmperf.core.environment import Environment, Source
+from pytest_llmperf.core.overview import Beside, Synthesis
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Verdict
-
-if TYPE_CHECKING:
-    from pytest_llmperf.core.beside import Beside
-    from pytest_llmperf.core.synthesis import Synthesis
 
 
 @dataclass(frozen=True, slots=True)

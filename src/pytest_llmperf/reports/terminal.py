@@ -13,7 +13,7 @@ from pytest_llmperf.core import wording
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.summary import MetricSummary, summarised
 from pytest_llmperf.core.verdict import Outcome, Verdict
-from pytest_llmperf.reports import formatting, json_file
+from pytest_llmperf.reports import formatting
 from pytest_llmperf.reports.overview import overviews
 from pytest_llmperf.reports.page import OUTCOMES, Block, Line, Page, Row
 from pytest_llmperf.reports.report import Report, TestResult
@@ -85,6 +85,10 @@ def _section(page: Page, heading: str, results: list[TestResult], names: dict[st
 
 def _overviews(page: Page, report: Report) -> None:
     """The run brought together, where that was asked for."""
+    if report.synthesis is None and report.beside is None:
+        return
+    from pytest_llmperf.reports import json_file
+
     for one in overviews(json_file.overviews(report)):
         page.heading(f"llmperf: {one.title}")
         if one.foreword:

@@ -32,10 +32,16 @@ def test_a_row_for_each_test_with_all_of_its_arms():
     assert streamed["cost", "per_mtok"].estimate == pytest.approx(0.05 / 1401 * 1e6, rel=0.01)
 
 
+def test_tests_of_one_name_are_told_apart():
+    """By module; parameters of one test by themselves."""
+    found = synthesis([arm(name, n=3) for name in ("a.py::test_x", "b.py::test_x", "b.py::test_y[1]")])
+    assert [row.test for row in found.rows] == ["a.py::test_x", "b.py::test_x", "test_y[1]"]
+
+
 def test_totals_are_of_all_calls():
-    """Calls, the time they took one after the other, and what they cost."""
+    """Calls, the time of their rounds one after the other, and what they cost."""
     found = synthesis([series(calls(10, e2e=11.0, cost=0.05))])
-    assert (found.calls, found.seconds, found.usd) == (10, pytest.approx(110.0), pytest.approx(0.5))
+    assert (found.calls, found.seconds, found.usd) == (10, pytest.approx(115.0), pytest.approx(0.5))
 
 
 def test_what_is_not_known_of_all_calls_is_no_total():
@@ -60,7 +66,7 @@ def test_a_run_without_calls_has_no_rows():
 class TestAdvice:
     def test_streaming_shortens_the_wait(self):
         """Of a test with both: the first token against the whole answer."""
-        both = [arm("a", streamed=True, ttft=0.9), arm("a", streamed=False)]
+        both = [arm("a", ttft=0.9, way="stream"), arm("a", streamed=False, way="whole")]
         (told,) = synthesis(both).advice
         assert told == (
             "stream where somebody waits: the first token comes after 898 ms (p50), an answer in one piece after 11 s"
@@ -69,6 +75,11 @@ class TestAdvice:
     def test_nothing_is_said_of_tests_that_do_only_one(self):
         """A test that streams and another that does not differ in more than that."""
         assert synthesis([arm("a", streamed=True), arm("b", streamed=False)]).advice == ()
+
+    def test_nothing_is_said_of_arms_that_differ_in_more(self):
+        """Whether an answer comes as a stream must be all that differs."""
+        arms = [arm("a", ttft=0.9, way="stream", prompt="short"), arm("a", streamed=False, way="whole", prompt="long")]
+        assert synthesis(arms).advice == ()
 
     def test_throughput_falls_over_a_factor(self):
         """The last level that was shown to lose at most 15 %, and the rates of all."""
@@ -80,6 +91,11 @@ class TestAdvice:
     def test_throughput_that_does_not_fall_is_not_spoken_of(self):
         """Intervals that meet show nothing."""
         assert synthesis([arm("a", tokens=1), arm("a", tokens=10)]).advice == ()
+
+    def test_levels_that_tests_do_not_share_are_not_compared(self):
+        """They would be a difference of tests and not of levels."""
+        arms = [arm("a", e2e=11.0, tokens=1), arm("a", tokens=10), arm("b", e2e=31.0, tokens=10), arm("b", tokens=100)]
+        assert synthesis(arms).advice == ()
 
     def test_cost_goes_with_a_factor(self):
         """What a call costs at both ends."""

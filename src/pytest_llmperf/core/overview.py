@@ -86,7 +86,7 @@ class Synthesis:
     rows: tuple[SynthesisRow, ...]
     calls: int
     seconds: float | None
-    """Time that the calls took, one after the other; None where it is not known of all."""
+    """Time that the rounds took, one after the other; None where it is not known of all."""
     usd: float | None
     """What they cost; None where it is not known of all."""
     advice: tuple[str, ...]

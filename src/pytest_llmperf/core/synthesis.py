@@ -7,15 +7,18 @@ difference is shown (the intervals are apart, or the judge says so), and says th
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.claims import Contrast
+from pytest_llmperf.core.conditions import conditions_of
 from pytest_llmperf.core.contrast import judge_contrast
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
+from pytest_llmperf.core.observations import observe
 from pytest_llmperf.core.overview import Synthesis, SynthesisFigure, SynthesisRow
-from pytest_llmperf.core.pools import Pools, called
+from pytest_llmperf.core.pools import Pools, pooled
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
 
@@ -47,21 +50,28 @@ def synthesis(every: Sequence[Series]) -> Synthesis:
         UsageError: they do not come from one source and clock.
     """
     measured = [one for one in every if one.judged]
-    pools = Pools(measured)
-    tests = {name: pools.of(name) for name in dict.fromkeys(one.scenario for one in measured)}
+    arms = {name: [one for one in measured if one.scenario == name] for name in _scenarios(measured)}
+    tests = {name: pooled(own) for name, own in _named(arms).items()}
     calls = [call for one in measured for call in one.judged]
     return Synthesis(
         confidence=CONFIDENCE,
         rows=tuple(_row(name, one) for name, one in tests.items()),
         calls=len(calls),
-        seconds=_sum([call.values.get("e2e") for call in calls]),
+        seconds=_sum([value for one in measured for value in observe(one, "scenario").values]),
         usd=_sum([call.values.get("cost") for call in calls]),
-        advice=tuple(_advice(measured, tests, pools)) if measured else (),
+        advice=tuple(_advice(measured, tests)) if measured else (),
     )
 
 
+def _named(arms: Mapping[str, list[Series]]) -> dict[str, list[Series]]:
+    """The same by the last part of their names, where that tells them apart."""
+    short = {name: name.rpartition("::")[2] for name in arms}
+    times = Counter(short.values())
+    return {short[name] if times[short[name]] == 1 else name: own for name, own in arms.items()}
+
+
 def _row(name: str, one: Series) -> SynthesisRow:
-    return SynthesisRow(called(one) or name, len(one.judged), tuple(_figure(one, *what) for what in FIGURES))
+    return SynthesisRow(name, len(one.judged), tuple(_figure(one, *what) for what in FIGURES))
 
 
 def _figure(one: Series, metric: str, statistic: str) -> SynthesisFigure:
@@ -83,25 +93,28 @@ def _sum(values: Sequence[float | None]) -> float | None:
 # --- advice ----------------------------------------------------------------------------------------------------------
 
 
-def _advice(every: Sequence[Series], tests: Mapping[str, Series], pools: Pools) -> Iterator[str]:
+def _advice(every: Sequence[Series], tests: Mapping[str, Series]) -> Iterator[str]:
     streamed = [one for one in every if _streams(one)]
     yield from _on_streaming(every)
     for factor, levels in _sweeps(streamed).items():
         yield from _on_throughput(factor, levels, Pools(streamed))
     for factor, levels in _sweeps(every).items():
-        yield from _on_cost_over(factor, levels, pools)
+        yield from _on_cost_over(factor, levels, Pools(every))
     yield from _on_tails(tests)
     yield from _on_cost(tests)
 
 
 def _on_streaming(every: Sequence[Series]) -> Iterator[str]:
     """Stream, where the first token was shown to come before a whole answer; of tests that did both."""
-    both = {one.scenario for one in every if _streams(one)} & {one.scenario for one in every if not _streams(one)}
-    pools = Pools([one for one in every if one.scenario in both and _streams(one)])
-    whole = Pools([one for one in every if one.scenario in both and not _streams(one)])
-    if not both:
+    streamed, whole = list[Series](), list[Series]()
+    for name in _scenarios(every):
+        own = [one for one in every if one.scenario == name]
+        one, other = [arm for arm in own if _streams(arm)], [arm for arm in own if not _streams(arm)]
+        if _differ_in_one(one, other):
+            streamed, whole = streamed + one, whole + other
+    if not streamed:
         return
-    first, answer = _measured(pools.of(), "ttft", "p50"), _measured(whole.of(), "e2e", "p50")
+    first, answer = _measured(pooled(streamed), "ttft", "p50"), _measured(pooled(whole), "e2e", "p50")
     if _apart(first, answer):
         yield (
             f"stream where somebody waits: the first token comes after {_told(first)} (p50), "
@@ -140,11 +153,10 @@ def _on_cost_over(factor: str, levels: Sequence[float], pools: Pools) -> Iterato
 
 def _on_tails(tests: Mapping[str, Series]) -> Iterator[str]:
     """Of which test the slow calls are much slower than the usual ones."""
-    for one in tests.values():
+    for name, one in tests.items():
         middle, slow = (_measured(one, "ttft", statistic) for statistic in ("p50", "p95"))
         if middle.estimate and slow.low is not None and slow.low >= HEAVY_TAIL * middle.estimate:
-            times = f"{_told(slow)} then, and {_told(middle)} at p50"
-            yield f"plan for the p95 of {called(one)}: its first token takes {times}"
+            yield f"plan for the p95 of {name}: its first token takes {_told(slow)} then, and {_told(middle)} at p50"
 
 
 def _on_cost(tests: Mapping[str, Series]) -> Iterator[str]:
@@ -152,8 +164,8 @@ def _on_cost(tests: Mapping[str, Series]) -> Iterator[str]:
     known = sorted((cost.estimate, name) for name, cost in costs.items() if cost.estimate is not None)
     if len(known) > 1 and _apart(costs[cheapest := known[0][1]], costs[dearest := known[-1][1]]):
         yield (
-            f"{called(tests[cheapest])} is the cheapest at {_told(costs[cheapest])} a call, "
-            f"{called(tests[dearest])} the dearest at {_told(costs[dearest])}"
+            f"{cheapest} is the cheapest at {_told(costs[cheapest])} a call, "
+            f"{dearest} the dearest at {_told(costs[dearest])}"
         )
 
 
@@ -161,17 +173,42 @@ def _streams(one: Series) -> bool:
     return all(call.streamed for call in one.judged)
 
 
+def _differ_in_one(some: Sequence[Series], others: Sequence[Series]) -> bool:
+    """Whether two groups of arms are alike but for one factor, and asked the same LLM."""
+    if not some or not others or {_llm(one) for one in some} != {_llm(one) for one in others}:
+        return False
+    return any({_rest(one, name) for one in some} == {_rest(one, name) for one in others} for name in some[0].factors)
+
+
 def _sweeps(every: Sequence[Series]) -> dict[str, list[float]]:
-    """Numeric factors that every series has, each with its levels in order."""
-    names = [
-        name for name in (every[0].factors if every else ()) if all(_is_number(one.factors.get(name)) for one in every)
-    ]
-    found = {name: sorted({float(one.factors[name]) for one in every}) for name in names}  # type: ignore[arg-type]
+    """Numeric factors over whose levels all else is alike, each with its levels in order."""
+    found = {name: _levels(every, name) for name in (every[0].factors if every else ())}
     return {name: levels for name, levels in found.items() if len(levels) > 1}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _levels(every: Sequence[Series], factor: str) -> list[float]:
+    """The levels of a factor that every combination of test and other factors has; none where they differ."""
+    by_rest: dict[tuple[str, frozenset[tuple[str, object]]], list[float]] = {}
+    for one in every:
+        level = one.factors.get(factor)
+        if not isinstance(level, int | float) or isinstance(level, bool):
+            return []
+        by_rest.setdefault((one.scenario, _rest(one, factor)), []).append(float(level))
+    first, *others = map(sorted, by_rest.values())
+    return first if all(other == first for other in others) else []
+
+
+def _rest(one: Series, factor: str) -> frozenset[tuple[str, object]]:
+    """Its factors without this one."""
+    return frozenset((name, value) for name, value in one.factors.items() if name != factor)
+
+
+def _scenarios(every: Sequence[Series]) -> list[str]:
+    return list(dict.fromkeys(one.scenario for one in every))
+
+
+def _llm(one: Series) -> str:
+    return conditions_of(one).model
 
 
 def _apart(less: Verdict, more: Verdict) -> bool:

@@ -6,6 +6,11 @@ Runs the command as a user would and reads what the system says of it. Then send
 from the same suite's code, without pytest and without us, through a transport that has its answers ready (as the
 simulated API gives them, recorded beforehand), and gives the ratio of the processor times. Both are measured in
 processes of their own, and without their start, which is that of a run with the least calls.
+
+Measured with CPython 3.11 on two shared cores that others kept busy (seven and ten processes waited for them): the
+command with 10,000 calls and all its files took 87.1 and 94.2 s of processor time (212 and 293 s in all), 300 MB at the
+peak both times. With 1,000 calls, a call takes 6.7 ms of processor time, of which the SDK alone takes 4.4: 1.5 times as
+much for the simulated API, observing, decoding, judging and reporting together.
 """
 
 import argparse

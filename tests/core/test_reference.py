@@ -1,9 +1,12 @@
 """Files of published figures."""
 
+import re
+
 import pytest
 
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.reference import Reference, Row, Table, parse
+from shown import ROOT
 
 FILE = """
 title = "promises"
@@ -79,3 +82,10 @@ def test_what_cannot_mean_anything_is_refused(old, new, told):
         parse(FILE.replace(old, new, 1), "promises.toml")
     assert "promises.toml" in str(refused.value)
     assert told in str(refused.value)
+
+
+def test_the_guide_shows_a_file_that_can_be_read():
+    """What users copy from the documentation is right."""
+    guide = (ROOT / "docs/how-to/keep-reports.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert [row.published for table in parse(shown, "guide").tables for row in table.rows] == [(0.9, 0.9), (1.5, 2.5)]

@@ -63,6 +63,15 @@ def test_a_warm_up_of_an_arm_answered_by_a_simulated_api():
     assert from_plain(plain) == timing
 
 
+def test_a_round_that_was_due_at_a_time():
+    """How late it began, in whole microseconds, at which rate; to find a recording again neither counts."""
+    plain = to_plain(timing_of(EXCHANGE, began_ns=0, label=Label(3, rate=60.0, lag_ns=1_234_567)))
+    assert (plain["rate"], plain["lag_us"]) == (60, 1234)
+    label = from_plain(plain).label
+    assert (label.rate, label.lag_ns) == (60, 1_234_000)
+    assert label == Label(3)
+
+
 def test_an_attempt_without_a_response():
     """No head ever came: its time is that of the failure, and a key says so."""
     failed = Exchange(
@@ -120,6 +129,8 @@ def test_plain_and_back(headers, end, how, label, connection, answered):
         ({"chunks": "7000:253 99"}, "chunks: '99' is not microseconds:bytes"),
         ({"chunks": "7000:x"}, "chunks: '7000:x' is not microseconds:bytes"),
         ({"round": "first"}, "round: a whole number is expected, not 'first'"),
+        ({"rate": "quick"}, "rate: rounds a minute are expected, not 'quick'"),
+        ({"lag_us": 0.5}, "lag_us: whole microseconds are expected, not 0.5"),
     ],
 )
 def test_damage_is_named(damage, said):

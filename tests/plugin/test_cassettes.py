@@ -387,3 +387,62 @@ def test_arms_get_their_own_answers(record, suite):
     assert sorted(log.read_text().splitlines()) == recorded
     assert [arm["rounds"]["judged"] for arm in again.test()["arms"]] == [4, 4, 4, 4]
     assert "4 rounds judged of the 9 asked for: the cassette holds no more" in " ".join(again.test()["notes"])
+
+
+PACED = """
+import anthropic, pytest, pytest_asyncio, time
+from talk import *
+
+@pytest_asyncio.fixture
+async def llm():
+    async with anthropic.AsyncAnthropic(api_key="none") as llm:
+        yield llm
+
+@pytest.mark.arms(rate_per_minute=[600, 1200])
+@pytest.mark.llmperf(rounds=6, warmup=1, stop="fixed", arrival="constant")
+@pytest.mark.error_rate(throttled_max=0.5)
+async def test_a(llmperf, arm, llm):
+    if llmperf.round == 3:
+        time.sleep(0.25)  # the next two or more cannot begin in time
+    await ask_async(by=llm)
+
+@pytest.mark.llmperf(rounds=6, warmup=0, stop="fixed", rate_per_minute={rate})
+@pytest.mark.claim(metric="e2e", statistic="max", max=100)
+def test_b():
+    ask()
+"""
+
+
+def test_what_was_recorded_at_a_rate_is_judged_as_it_was_sent(record, suite):
+    """Rounds are as late in replay as they were, and their waits as long: one by one where no time passes, and in
+    virtual time each when it began.
+    """
+    live = record(PACED.format(rate=900))
+    assert live.outcomes == {"passed": 2}, live.text
+    assert arms(live)[0]["sending_lag"]["max"] > 0.1
+    for asked, taken in (("auto", "instant"), ("virtual", "virtual")):
+        again = suite(PACED.format(rate=450), f"--llmperf-clock={asked}", backend="replay")
+        assert again.outcomes == {"passed": 2}, again.text
+        assert {test["clock"] for test in again.report["tests"]} == {taken}
+        for here, there in zip(arms(again), arms(live), strict=True):
+            assert (here["rate_per_minute"], here["calls"]) == (there["rate_per_minute"], there["calls"])
+            assert here["sending_lag"] == pytest.approx(there["sending_lag"], abs=2e-6)
+            assert here["series"]["e2e"] == pytest.approx(there["series"]["e2e"], abs=1e-5)
+        assert "; begun late by p50 " in again.out
+        note = "recorded at 900 rounds a minute, not at the 450 asked for: record again for those"
+        assert note in again.test("test_b")["notes"]
+
+
+def arms(ran):
+    """All arms of all tests."""
+    return [arm for test in ran.report["tests"] for arm in test["arms"]]
+
+
+def test_what_was_recorded_at_no_rate_has_none(record, suite):
+    """A rate that was put into the mark later is none of the recording's."""
+    record(STREAMED)
+    ran = suite(STREAMED.replace("rounds=4", "rounds=4, rate_per_minute=60"), backend="replay")
+    assert ran.outcomes == {"passed": 1}, ran.text
+    told = "the recording does not say that its rounds were begun at a rate, nor when they were due"
+    assert told in ran.test()["notes"]
+    assert ran.arm()["sending_lag"] is None

@@ -24,6 +24,8 @@ All times are whole microseconds. `headers_us`, `chunks` and `end_us` count from
 | `round` | number of the round among the judged ones, from 0; warm-ups are negative, the last one -1 | no rounds were run |
 | `warmup` | `true`: the round was a warm-up | it was not |
 | `arm` | name of the round's arm | it has none |
+| `rate` | rounds that were to begin each minute | rounds were not begun at a rate |
+| `lag_us` | how late the round began, after it was due by that rate | it was a warm-up, or there was no rate |
 | `source` | `simulated`: a simulated API answered, and no number here is a real API's | a real one did |
 
 Version history: 1, the first.
@@ -33,7 +35,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_llmperf.core.exchange import Connection, End, Exchange, Timeline
@@ -54,6 +56,10 @@ class Label:
     round: int | None = None
     """Among the judged ones, from 0; warm-ups are negative."""
     arm: str = ""
+    rate: float | None = field(default=None, compare=False)
+    """Rounds that were to begin each minute; None where they were not begun at a rate."""
+    lag_ns: int | None = field(default=None, compare=False)
+    """How late the round began, after it was due by that rate."""
 
     @property
     def warmup(self) -> bool:
@@ -135,6 +141,8 @@ def to_plain(timing: Timing) -> dict[str, Any]:
         | {key: value for key, value in told.items() if value}
         | ({} if timing.answered else {"answered": False})
         | ({} if label.round is None else {"round": label.round})
+        | ({} if label.rate is None else {"rate": label.rate})
+        | ({} if label.lag_ns is None else {"lag_us": _us(label.lag_ns)})
         | ({"warmup": True} if label.warmup else {})
     )
 
@@ -159,7 +167,7 @@ def from_plain(plain: Mapping[str, Any]) -> Timing:
         _ns(plain, "start_us"),
         _seen(plain, "sent_us"),
         Connection(str(plain.get("conn", "unknown")), *(_seen(plain, key) for key in ("wait_us", "tcp_us", "tls_us"))),
-        Label(_round(plain), str(plain.get("arm", ""))),
+        Label(_round(plain), str(plain.get("arm", "")), _rate(plain), _seen(plain, "lag_us")),
         str(plain.get("source", "")),
         str(plain.get("rechunked", "")),
     )
@@ -225,3 +233,12 @@ def _round(plain: Mapping[str, Any]) -> int | None:
     if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
         raise ValueError(f"{KEY}: round: a whole number is expected, not {number!r}")
     return number
+
+
+def _rate(plain: Mapping[str, Any]) -> float | None:
+    rate = plain.get("rate")
+    if rate is None:
+        return None
+    if not isinstance(rate, int | float) or isinstance(rate, bool) or not rate > 0:
+        raise ValueError(f"{KEY}: rate: rounds a minute are expected, not {rate!r}")
+    return float(rate)

@@ -78,7 +78,7 @@ def for_recordings(claims: Sequence[Objective | Contrast | Scaling | Regression]
 
 
 def check_paced(clock: Clock, *, paced: bool, strangers: str) -> None:
-    """Refuse to send at a rate where no time passes.
+    """Refuse to send at a rate where no time passes; what was recorded at one needs none.
 
     Raises:
         UsageError: with the reason.

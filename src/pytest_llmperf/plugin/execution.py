@@ -19,7 +19,7 @@ import pytest
 
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
-from pytest_llmperf.plugin import clocks, coroutines, keys, seeds, tapes
+from pytest_llmperf.plugin import clocks, conclusion, coroutines, keys, seeds, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
 from pytest_llmperf.plugin.session import Run, place, together
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
@@ -123,6 +123,7 @@ class Execution:
             graded=any(claim.metric == "accuracy" for claim in self.scenario.claims),
             on_round=self._round_ended,
             listener=Listener(self.item),
+            recorded_lag=self.tape.lag_of if self.tape is not None else lambda _: None,
         )
         return sampling
 
@@ -282,8 +283,8 @@ class Execution:
 
     def _settle(self, clock: Clock) -> None:
         """Take the clock of all rounds, and a simulated API that lives by it from its first moment."""
-        clocks.check_paced(clock, paced=self.sampling.plan.is_open, strangers=self._strangers)
-        tape = self.tape
+        tape, paced = self.tape, self.sampling.plan.is_open and self.source is not Source.REPLAYED
+        clocks.check_paced(clock, paced=paced, strangers=self._strangers)
         if tape is None or tape.timed:  # without times every claim on them is answered, and inconclusive
             clocks.check_answerable(clock, self.scenario.claims, self._strangers, recorded=tape is not None)
         self.sampling.clock = clock
@@ -346,8 +347,6 @@ class Execution:
 
 def call(item: pytest.Item, scenario: Scenario, run: Run) -> Generator[None, object, None]:
     """The call phase of a marked test, around whatever runs it."""
-    from pytest_llmperf.plugin import conclusion
-
     try:
         if scenario.plan.off:
             assert isinstance(item, pytest.Function)

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from pytest_llmperf.cassettes.deck import Deck
     from pytest_llmperf.cassettes.document import Journal
     from pytest_llmperf.cassettes.redaction import Rules
+    from pytest_llmperf.cassettes.rounds import RecordedRounds
     from pytest_llmperf.cassettes.timeline import Label
     from pytest_llmperf.core.claims import Contrast, Regression, Scaling
     from pytest_llmperf.core.exchange import Exchange
     from pytest_llmperf.core.objective import Objective
     from pytest_llmperf.runner.loop import Sampling
     from pytest_llmperf.runner.plan import Plan
+    from pytest_llmperf.runner.schedule import Turn
 
 FOLDER = "cassettes"
 _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
@@ -56,20 +58,14 @@ class Tape:
     """Interactions that a journal of an earlier recording gave back."""
     written: str = ""
     """What became of the recording, in words."""
-    has_rounds: bool = field(init=False)
-    """Whether the cassette says which rounds were recorded."""
-    _warmups: int = field(init=False)
-    _judged: int = field(init=False)
+    rounds: RecordedRounds = field(init=False)
+    """Those on the cassette when it was opened."""
 
     def __post_init__(self) -> None:
-        """Count the rounds there are of every arm."""
-        from pytest_llmperf.cassettes.timeline import NO_ROUND
+        """Look what there is."""
+        from pytest_llmperf.cassettes.rounds import recorded_rounds
 
-        labels = {timing.label for timing in self.cassette.timings if timing is not None} - {NO_ROUND}
-        self.has_rounds = bool(labels)
-        of_arms = [[one.round or 0 for one in labels if one.arm == arm.name] for arm in self.asked.arms]
-        self._warmups = min(-min(rounds, default=0) for rounds in of_arms)
-        self._judged = min(max(rounds, default=-1) + 1 for rounds in of_arms)
+        self.rounds = recorded_rounds(timing.label for timing in self.cassette.timings if timing is not None)
 
     @property
     def records(self) -> bool:
@@ -91,18 +87,27 @@ class Tape:
         """As many of the rounds asked for as there are recordings for, when nothing is recorded."""
         if self.records:
             return self.asked
-        if self.has_rounds:
+        if self.rounds:
+            asked, arms = self.asked, [arm.name for arm in self.asked.arms]
             return replace(
-                self.asked,
-                warmup=min(self.asked.warmup, self._warmups),
-                rounds=max(1, min(self.asked.rounds, self._judged)),
+                asked,
+                warmup=min(asked.warmup, self.rounds.warmups(arms)),
+                rounds=max(1, min(asked.rounds, self.rounds.judged(arms))),
+                rate_per_minute=asked.rate_per_minute and (self.rounds.rate or asked.rate_per_minute),
             )
         # Recorded by something that runs no rounds: as many as it lasts, and one by one to see how long it does.
         return replace(self.asked, warmup=0, rounds=max(1, min(self.asked.rounds, len(self.cassette))), concurrency=1)
 
+    def lag_of(self, turn: Turn) -> int | None:
+        """How late a round began when it was recorded, in nanoseconds; None where that is not known."""
+        from pytest_llmperf.cassettes.timeline import Label
+
+        label = Label(turn.ordinal - self.plan.warmup, turn.arm.name)
+        return None if self.records else self.rounds.lag_ns(label)
+
     def round_ended(self, sampling: Sampling) -> None:
         """End the sampling when a cassette without rounds has nothing left."""
-        if self.records or self.has_rounds or not self.cassette.all_played:
+        if self.records or self.rounds or not self.cassette.all_played:
             return
         sampling.halted = True
         if len(sampling.plan.arms) == 1:
@@ -116,8 +121,6 @@ class Tape:
 
         if self.records:
             return "realtime"
-        if self.plan.is_open:
-            return "virtual"  # rounds are due at times, whether or not answers have theirs
         return clocks.for_recordings(claims) if self.timed else "instant"
 
     def notes(self, sampling: Sampling) -> list[str]:
@@ -134,11 +137,20 @@ class Tape:
                 f"{wording.count(judged, 'round')} judged of the {self.asked.rounds} asked for: the cassette holds no"
                 f" more, and no recording is judged twice"
             )
+        notes += [] if self.records else self._notes_on_rate()
         if self.records and self.deck.played:
             notes.append(
                 f"{wording.count(self.deck.played, 'exchange')} came from the cassette as it was, in real time"
             )
         return [*notes, *self.deck.warnings]
+
+    def _notes_on_rate(self) -> list[str]:
+        asked, recorded = self.asked.rate_per_minute, self.rounds.rate
+        if self.asked.is_open and recorded is None:
+            return ["the recording does not say that its rounds were begun at a rate, nor when they were due"]
+        if asked and recorded != asked:
+            return [f"recorded at {recorded:g} rounds a minute, not at the {asked:g} asked for: record again for those"]
+        return []
 
     def finish(self, sampling: Sampling, *, complete: bool) -> None:
         """Write what was recorded, or keep it apart when the recording is not whole.
@@ -209,7 +221,11 @@ def label_of(sampling: Sampling) -> Label:
     from pytest_llmperf.cassettes.timeline import NO_ROUND, Label
 
     opened = sampling.current
-    return NO_ROUND if opened is None else Label(opened.ordinal - sampling.plan.warmup, opened.arm.name)
+    if opened is None:
+        return NO_ROUND
+    rate = sampling.plan.rate_of(opened.arm)
+    lag_ns = None if opened.due_ns is None else opened.lag_ns
+    return Label(opened.ordinal - sampling.plan.warmup, opened.arm.name, rate, lag_ns)
 
 
 def tape_of(

@@ -10,6 +10,7 @@ from collections import Counter
 from textwrap import shorten
 
 from pytest_llmperf.core import wording
+from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.lag import SendingLag, sending_lag
 from pytest_llmperf.core.observations import was_cut
 from pytest_llmperf.core.series import Series
@@ -115,8 +116,8 @@ def ceilings(result: TestResult) -> list[str]:
 
 
 def error_bars(result: TestResult) -> list[str]:
-    """How far off times can be, a line for each series measured in real time; on other clocks nothing is late."""
-    real = [series for series in result.series if series.clock == "realtime"]
+    """How far off times can be, a line for each series that was measured in real time, now or when it was recorded."""
+    real = [series for series in result.series if series.clock == "realtime" or series.source is Source.REPLAYED]
     return [*(_sending(series, lag) for series in real if (lag := sending_lag(series))), *_stamping(result)]
 
 

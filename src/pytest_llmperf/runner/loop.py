@@ -32,7 +32,7 @@ from pytest_llmperf.runner.garbage import uncollected
 from pytest_llmperf.runner.overdue import is_overdue
 from pytest_llmperf.runner.plan import Plan
 from pytest_llmperf.runner.rounds import OpenRound
-from pytest_llmperf.runner.schedule import Schedule, scheduled
+from pytest_llmperf.runner.schedule import Schedule, Stage, Turn, scheduled
 from pytest_llmperf.runner.stopping import EarlyStop, Running
 from pytest_llmperf.runner.tolerance import is_failed_call, is_wrong_answer
 
@@ -66,6 +66,8 @@ class Sampling:
     on_round: Callable[[Sampling], None] = lambda _: None
     """Called after every round, from the thread that ran it."""
     listener: Listener | None = None
+    recorded_lag: Callable[[Turn], int | None] = lambda _: None
+    """How late a round began when it was recorded (nanoseconds); None where that is not known, or nothing replayed."""
     lateness: Callable[[int], float | None] = lambda _: None
     """By how many seconds the client may have come late to a moment of the clock; None where nobody knows."""
     rounds: list[Round] = field(default_factory=list)
@@ -105,7 +107,7 @@ class Sampling:
         """
         self._start()
         for stage in self.schedule.stages:
-            (open_loop if stage.due_ns else closed_loop).run(self, body, stage)
+            (open_loop if self._is_paced(stage) else closed_loop).run(self, body, stage)
 
     async def run_async(self, body: Callable[[], Awaitable[object]]) -> None:
         """Run all rounds of a coroutine function in the event loop that runs this.
@@ -115,7 +117,16 @@ class Sampling:
         """
         self._start()
         for stage in self.schedule.stages:
-            await (open_loop if stage.due_ns else closed_loop).run_async(self, body, stage)
+            await (open_loop if self._is_paced(stage) else closed_loop).run_async(self, body, stage)
+
+    def _is_paced(self, stage: Stage) -> bool:
+        """Whether rounds begin when they are due: where no time passes, those of a recording come one by one."""
+        return bool(stage.due_ns) and self.clock.name != "instant"
+
+    def next_lag_ns(self) -> int:
+        """How late the next round is to begin: as late as it did when it was recorded."""
+        left = self.schedule.turns[self.dispatched : self.dispatched + 1]
+        return (self.recorded_lag(left[0]) or 0) if left else 0
 
     def run_one(self, body: Callable[[], object]) -> None:
         """Run the next round only: the rounds are repeated from outside."""
@@ -232,6 +243,8 @@ class Sampling:
         failure, interrupted = "", False
         if opened.due_ns is not None:
             opened.started_ns = self.clock.now_ns()  # its thread or task may have been waited for
+        elif (lag_ns := self.recorded_lag(self.schedule.turns[opened.number])) is not None:
+            opened.due_ns = opened.started_ns - lag_ns
         try:
             with self.recorder.round(opened.number):
                 yield

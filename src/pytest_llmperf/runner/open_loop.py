@@ -40,6 +40,9 @@ class Rounds(Protocol):
     def count_crowded(self, most: int) -> None:
         """Take note that more rounds than *most* are open, so that the newest has to wait."""
 
+    def next_lag_ns(self) -> int:
+        """How late the next round is to begin: as late as it did when it was recorded."""
+
 
 async def run_async(rounds: Rounds, body: Callable[[], Awaitable[object]], stage: Stage) -> None:
     """Begin the rounds of a coroutine function when they are due; the first error of the body's own cancels the others.
@@ -110,7 +113,8 @@ async def _due(rounds: Rounds, stage: Stage) -> AsyncIterator[OpenRound]:
     began_ns = rounds.clock.now_ns()
     for due_ns in stage.due_ns:
         await anyio.sleep(0)  # where all are late, those begun already get their turn
-        while (left_ns := began_ns + due_ns - rounds.clock.now_ns()) > 0:
+        begins_ns = began_ns + due_ns + rounds.next_lag_ns()
+        while (left_ns := begins_ns - rounds.clock.now_ns()) > 0:
             await anyio.sleep(left_ns / 1e9)
         opened = rounds.open_round(stage.end, began_ns + due_ns)
         if opened is None:

@@ -414,9 +414,7 @@ def test_b():
 
 
 def test_what_was_recorded_at_a_rate_is_judged_as_it_was_sent(record, suite):
-    """Rounds are as late in replay as they were, and their waits as long: one by one where no time passes, and in
-    virtual time each when it began.
-    """
+    """Rounds are as late in replay as they were, and wait as long, one by one on the instant clock or each in its time."""
     live = record(PACED.format(rate=900))
     assert live.outcomes == {"passed": 2}, live.text
     assert arms(live)[0]["sending_lag"]["max"] > 0.1

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_llmperf.plugin.session import Run
 from pytest_llmperf.plugin.stash import SETTINGS
+from pytest_llmperf.plugin.workers import Places
 
 BODIES = """
 import asyncio, pytest
@@ -62,6 +63,16 @@ async def test_together():
 def test_threads():
     ask()
 
+@pytest.mark.latency(p50_ms=60_000)
+@pytest.mark.llmperf(rate_per_minute=600)
+async def test_paced():
+    await ask_async()
+
+@pytest.mark.latency(p50_ms=60_000)
+@pytest.mark.llmperf(rate_per_minute=600)
+def test_begun_in_threads():
+    ask()
+
 def test_retried():
     ask("fault=status_529:9", by=client().with_options(max_retries=4))
 """
@@ -76,6 +87,8 @@ JUDGED = {
     "test_stumbles": 7,
     "test_together": 7,
     "test_threads": 7,
+    "test_paced": 7,
+    "test_begun_in_threads": 7,
 }
 """Attempts left after the warm-up; of a pair whose second call was refused the first is not judged, and calls that a
 refusal cut in their flight count as absent."""
@@ -114,17 +127,52 @@ def test_the_cap_is_for_all_tests_together(suite):
     assert "no call was judged" in ran.verdict("test_together")["reason"]
 
 
-@pytest.mark.parametrize(("calls", "shares"), [(7, [3, 2, 2]), (6, [2, 2, 2]), (1, [1, 0, 0])])
-def test_workers_share_the_cap(pytester, calls, shares):
-    """Under xdist each process has its share, and the calls of all together stay within the cap."""
+@pytest.fixture
+def budget_of(pytester):
+    """The budget of a worker that was started, when the run may make so many calls and spend three dollars."""
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
-    config = pytester.parseconfigure(f"--llmperf-max-calls={calls}", "--llmperf-max-usd=3")
-    budgets = []
-    for number in range(3):
-        config.workerinput = {"workerid": f"gw{number}", "workercount": 3}
-        budgets.append(Run(config, config.stash[SETTINGS]).budget)
+
+    def budget(node, calls):
+        config = pytester.parseconfigure(f"--llmperf-max-calls={calls}", "--llmperf-max-usd=3")
+        config.workerinput = node.workerinput
+        return Run(config, config.stash[SETTINGS]).budget
+
+    return budget
+
+
+class Worker:
+    """What the controller has of a worker; xdist names it as the user says."""
+
+    def __init__(self, name):
+        self.workerinput = {"workerid": name, "workercount": 3}
+
+
+def started(places, name):
+    """A worker that was told its place."""
+    places.give(worker := Worker(name))
+    return worker
+
+
+@pytest.mark.parametrize(("calls", "shares"), [(7, [3, 2, 2]), (6, [2, 2, 2]), (1, [1, 0, 0])])
+@pytest.mark.parametrize("each", [True, False])
+def test_workers_share_the_cap(budget_of, calls, shares, each):
+    """Under xdist each process has its share, and the calls of all together stay within the cap."""
+    places = Places(each=each)
+    budgets = [budget_of(started(places, name), calls) for name in ("gw0", "here", "there")]
     assert [budget.max_calls for budget in budgets] == shares
     assert [budget.max_usd for budget in budgets] == [1.0, 1.0, 1.0]
+
+
+def test_who_replaces_a_crashed_worker_spends_nothing(budget_of):
+    """Nobody knows how much of its share is left; one that replaces a worker that ended well has the whole of it."""
+    places = Places(each=False)
+    first, second, _ = [started(places, f"gw{number}") for number in range(3)]
+    places.free(first, crashed=False)
+    assert budget_of(started(places, "gw3"), 7).max_calls == 3
+    places.free(second, crashed=True)
+    heir = budget_of(started(places, "gw4"), 7)
+    assert (heir.max_calls, heir.max_usd) == (0, 0)
+    assert heir.reached.endswith("for a worker that replaces a crashed one: its share may be spent")
 
 
 DOLLARS = """

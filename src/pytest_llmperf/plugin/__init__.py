@@ -6,7 +6,6 @@ vcr, httpx, httpx2, rich or cattrs. A run without a marked test patches nothing 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,9 @@ import pytest
 
 from pytest_llmperf.plugin.fixtures import CurrentArm, LLMPerf, arm, llmperf
 from pytest_llmperf.plugin.options import add_options, read_settings
-from pytest_llmperf.plugin.session import PLACE_KEY, LLMPerfWarning, Run, is_worker
+from pytest_llmperf.plugin.session import LLMPerfWarning, Run
 from pytest_llmperf.plugin.stash import COLLECTED, RESULT, RUN, SCENARIO, SETTINGS
+from pytest_llmperf.plugin.workers import Places, is_worker
 
 if TYPE_CHECKING:
     from pytest_llmperf.plugin.parts import Parts
@@ -205,8 +205,7 @@ class _Controller:
         self._config = config
         self._usage_errors: dict[str, None] = {}
         self._parts: Parts | None = None
-        self._places: dict[Any, int] = {}
-        """Of the xdist workers that live."""
+        self._places = Places(each=config.getoption("dist", "no") == "each")
 
     @property
     def _run(self) -> Run:
@@ -236,16 +235,13 @@ class _Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Give an xdist worker its place among those that run every test; one that replaces another has the other's."""
-        if self._config.getoption("dist", "no") == "each":
-            taken = set(self._places.values())
-            self._places[node] = next(place for place in itertools.count() if place not in taken)
-            node.workerinput[PLACE_KEY] = self._places[node]
+        """Tell an xdist worker which one it is."""
+        self._places.give(node)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         """Keep what an xdist worker found wrong with the marks, and free its place."""
-        self._places.pop(node, None)
+        self._places.free(node, crashed=error is not None)
         output = getattr(node, "workeroutput", {})
         if (untold := output.get(UNTOLD_KEY, "")) and untold not in self._run.troubles:
             self._run.troubles.append(untold)

@@ -9,8 +9,9 @@ import pytest
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.plugin.marks import Scenario, resolve
 from pytest_llmperf.plugin.regressions import hold, stale
-from pytest_llmperf.plugin.session import LLMPerfWarning, Run, is_first
+from pytest_llmperf.plugin.session import LLMPerfWarning, Run
 from pytest_llmperf.plugin.stash import COLLECTED, SCENARIO
+from pytest_llmperf.plugin.workers import is_first
 
 
 def prepare(items: list[pytest.Item], run: Run) -> bool:

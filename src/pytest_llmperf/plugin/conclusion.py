@@ -19,7 +19,7 @@ from pytest_llmperf.core.exchange import Provenance
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.plugin.extensions import gate
-from pytest_llmperf.plugin.regressions import parameters_of
+from pytest_llmperf.plugin.regressions import notes_on, parameters_of
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
 from pytest_llmperf.plugin.stash import RESULT
 
@@ -200,7 +200,7 @@ def _result(
         clock=series[0].clock,
         series=series,
         verdicts=(),
-        notes=(*execution.notes, *execution.sampling.recorder.warnings, *_notes_on_baselines(execution)),
+        notes=(*execution.notes, *execution.sampling.recorder.warnings, *notes_on(execution.scenario.held)),
         error=error,
         interrupted=interrupted,
         location=None if line is None else (file, line + 1),
@@ -219,11 +219,6 @@ def _ceiling(objectives: Sequence[Objective], series: tuple[Series, ...], confid
     most = [one for one in objectives if one.metric == "throttle_rate" and one.direction == "<="]
     tolerated = min((one.bound for one in most if 0 < one.bound < 1), default=0.05)
     return rate_ceiling(series, tolerated, confidence)
-
-
-def _notes_on_baselines(execution: Execution) -> tuple[str, ...]:
-    """Each once, however many claims and arms it is about."""
-    return tuple(dict.fromkeys(held.note for held in execution.scenario.held if held.note))
 
 
 def _check_count(execution: Execution) -> None:

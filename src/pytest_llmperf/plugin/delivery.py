@@ -11,8 +11,9 @@ import pytest
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.plugin import telemetry
-from pytest_llmperf.plugin.session import Run, is_worker, together
+from pytest_llmperf.plugin.session import Run
 from pytest_llmperf.plugin.stash import RESULT, SETTINGS
+from pytest_llmperf.plugin.workers import is_worker, together
 from pytest_llmperf.reports.report import TestResult
 
 REPORT_KEY = "llmperf"

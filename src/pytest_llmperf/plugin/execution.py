@@ -21,9 +21,10 @@ from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin import clocks, conclusion, coroutines, keys, seeds, tapes
 from pytest_llmperf.plugin.marks import Scenario, marks_of
-from pytest_llmperf.plugin.session import Run, place, together
+from pytest_llmperf.plugin.session import Run
 from pytest_llmperf.plugin.stash import FRESH, SAMPLING
 from pytest_llmperf.plugin.telemetry import Listener
+from pytest_llmperf.plugin.workers import place, together
 
 if TYPE_CHECKING:
     from pytest_llmperf.capture import Recorder, Substitute
@@ -108,6 +109,7 @@ class Execution:
 
         plan = self.scenario.plan
         own = Budget(max_usd=plan.max_usd, max_seconds=plan.max_seconds, label="llmperf mark: ")
+        own = own.shared(plan.part.number, plan.part.of)
         own.now = lambda: self.sampling.clock.now_ns() / 1e9
         self._recorder.take_unattributed()
         self._recorder.gates[:] = [self._check_thread]

@@ -78,6 +78,7 @@ class Scenario:
             objectives=tuple(replace(each, **changed) for each in self.objectives),
             contrasts=tuple(replace(each, **changed) for each in self.contrasts),
             scalings=tuple(replace(each, **changed) for each in self.scalings),
+            regressions=tuple(replace(each, **changed) for each in self.regressions),
             held=tuple(replace(one, regression=replace(one.regression, **changed)) for one in self.held),
         )
 

@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from pytest_llmperf.core.claims import Contrast, Scaling
+from pytest_llmperf.baselines.document import Subject
+from pytest_llmperf.core.claims import Contrast, Regression, Scaling
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.merging import Share, merged
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.plugin import conclusion
 from pytest_llmperf.plugin.delivery import REPORT_KEY, named
+from pytest_llmperf.plugin.marks import Scenario
+from pytest_llmperf.plugin.regressions import Held, held_against, notes_on
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run
 from pytest_llmperf.plugin.stash import SAMPLING, SCENARIO, SETTINGS
+from pytest_llmperf.plugin.workers import place
 from pytest_llmperf.reports.report import TestResult
-
-_NO_BASELINE = "what several processes measured together is not held against a baseline"
+from pytest_llmperf.runner.arms import Arm
+from pytest_llmperf.runner.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class TestPart:
     __test__ = False  # not a test class, whatever its name says to pytest
 
     result: TestResult
+    place: int
+    """Which process."""
     began: float
     """Unix time at which its series began; 0 in virtual time, which begins anew in every process."""
     of: int
@@ -47,15 +53,15 @@ class TestPart:
     objectives: tuple[Objective, ...]
     contrasts: tuple[Contrast, ...]
     scalings: tuple[Scaling, ...]
+    regressions: tuple[Regression, ...]
 
 
 def as_plain(item: pytest.Item, result: TestResult, workers: int) -> Any:
     """The part that this process has of a test, as plain types."""
     scenario, sampling = item.stash[SCENARIO], item.stash[SAMPLING]
-    if scenario.held:
-        result = replace(result, notes=(*result.notes, _NO_BASELINE))
     part = TestPart(
         result,
+        place(item.config),
         0.0 if sampling.clock.name == "virtual" else sampling.began,
         sampling.plan.part.of,
         workers,
@@ -63,8 +69,26 @@ def as_plain(item: pytest.Item, result: TestResult, workers: int) -> Any:
         scenario.objectives,
         scenario.contrasts,
         scenario.scalings,
+        scenario.regressions,
     )
     return to_plain(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The parts of one test, of each process the last, with its report."""
+
+    by_place: dict[int, tuple[TestPart, pytest.TestReport]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> list[TestPart]:
+        """By place."""
+        return [part for _, (part, _) in sorted(self.by_place.items())]
+
+    @property
+    def report(self) -> pytest.TestReport:
+        """One of theirs."""
+        return next(iter(self.by_place.values()))[1]
 
 
 @dataclass(slots=True)
@@ -72,19 +96,20 @@ class Parts:
     """The parts that came in, on the controller."""
 
     run: Run
-    _by_test: dict[str, list[tuple[TestPart, pytest.TestReport]]]
+    _by_test: dict[str, Gathered]
 
     def take(self, data: Any, report: pytest.TestReport) -> None:
-        """Keep what came on a worker's report."""
+        """Keep what came on a worker's report; a rerun's replaces that of the run before."""
         part = from_plain(TestPart, data)
-        self._by_test.setdefault(part.result.nodeid, []).append((part, report))
+        self._by_test.setdefault(part.result.nodeid, Gathered()).by_place[part.place] = part, report
 
     def judged(self) -> Iterator[pytest.TestReport]:
         """A report of each test with the verdict on all its parts."""
-        while self._by_test:
-            found = self._by_test.pop(next(iter(self._by_test)))
-            result, text = _judged([part for part, _ in found])
-            yield self._report(result, text, found[0][1])
+        by_test, self._by_test = self._by_test, {}
+        wholes = [_Whole(gathered.parts, self.run) for gathered in by_test.values()]
+        every = sum(whole.scenario.verdicts for whole in wholes) if self.run.settings.multiplicity == "holm" else 1
+        for whole, gathered in zip(wholes, by_test.values(), strict=True):
+            yield self._report(*whole.judged(every), gathered.report)
 
     def _report(self, result: TestResult, error: str, one: pytest.TestReport) -> pytest.TestReport:
         settings = self.run.settings
@@ -104,25 +129,47 @@ class Parts:
         return report
 
 
-def _judged(parts: list[TestPart]) -> tuple[TestResult, str]:
-    """What all parts show together, and why they could not be judged."""
-    first, ran = parts[0], [part for part in parts if any(one.rounds for one in part.result.series)]
-    shares = [Share(part.began, part.result.series) for part in ran or parts[:1]]
-    whole = replace(
-        first.result,
-        series=merged(shares),
-        notes=tuple(dict.fromkeys([*(note for part in parts for note in part.result.notes), *_missing(parts, ran)])),
-        error="; ".join(dict.fromkeys(part.result.error for part in parts if part.result.error)),
-    )
-    if whole.error:
-        return replace(whole, outcome="error"), f"a part of it could not be measured: {whole.error}"
-    if len({part.result.clock for part in ran}) > 1:
-        return replace(whole, outcome="error", error=(text := "its parts were measured on different clocks")), text
-    claims = (first.objectives, first.contrasts, first.scalings)
-    try:
-        return conclusion.judged(whole, *claims, confidence=first.confidence), ""
-    except LLMPerfError as error:
-        return replace(whole, outcome="error", error=str(error)), str(error)
+class _Whole:
+    """One test, of all that its processes brought."""
+
+    def __init__(self, parts: list[TestPart], run: Run) -> None:
+        """Put the parts together, and look up what the test is held against."""
+        first, self._ran = parts[0], [part for part in parts if any(one.rounds for one in part.result.series)]
+        errors = [part.result.error for part in parts if part.result.error]
+        held: tuple[Held, ...] = ()
+        self._unfit = "a part of it could not be measured: " if errors else ""
+        try:
+            test = Subject.of(first.result.nodeid, first.result.parameters)
+            held = held_against(first.regressions, test, run)
+        except (ValueError, LLMPerfError) as error:
+            errors.append(str(error))
+        notes = [*(note for part in parts for note in part.result.notes), *_missing(parts, self._ran), *notes_on(held)]
+        self._result = replace(
+            first.result,
+            series=merged([Share(part.began, part.result.series) for part in self._ran or parts[:1]]),
+            notes=tuple(dict.fromkeys(notes)),
+            error="; ".join(dict.fromkeys(errors)),
+        )
+        arms = tuple(Arm(one.arm, one.factors) for one in self._result.series)
+        claimed = (first.objectives, first.contrasts, first.scalings, first.regressions, held)
+        self.scenario = Scenario(Plan(confidence=first.confidence, arms=arms), *claimed)
+
+    def judged(self, family: int) -> tuple[TestResult, str]:
+        """Its result, and why it could not be judged.
+
+        Args:
+            family: how many claims of the run share the probability of a wrong fail.
+        """
+        whole, claimed = self._result, self.scenario.one_of(family)
+        if whole.error:
+            return replace(whole, outcome="error"), f"{self._unfit}{whole.error}"
+        if len({part.result.clock for part in self._ran}) > 1:
+            return replace(whole, outcome="error", error=(text := "its parts were measured on different clocks")), text
+        claims = (claimed.objectives, claimed.contrasts, claimed.scalings)
+        try:
+            return conclusion.judged(whole, *claims, confidence=claimed.plan.confidence, held=claimed.held), ""
+        except LLMPerfError as error:
+            return replace(whole, outcome="error", error=str(error)), str(error)
 
 
 def _missing(parts: list[TestPart], ran: list[TestPart]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from pytest_llmperf.core.claims import Regression
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.plugin.claims import check_metric, written
 from pytest_llmperf.plugin.options import Settings
+from pytest_llmperf.plugin.workers import together
 from pytest_llmperf.runner.arms import matching
 from pytest_llmperf.runner.plan import Plan
 
@@ -119,6 +120,25 @@ class Held:
 def hold(item: pytest.Function, scenario: Scenario, run: Run) -> Scenario:
     """The scenario with the sessions its claims are held against.
 
+    Where several processes measure a test together it has none: the one that judges them looks them up, in its store.
+
+    Raises:
+        ValueError: the run is strict, and there are none.
+        BaselineError: a file of the baseline is damaged, newer than this version, or cannot be read.
+    """
+    if together(run.config):
+        return scenario
+    return replace(scenario, held=held_against(scenario.regressions, subject_of(item), run))
+
+
+def held_against(claims: Sequence[Regression], test: Subject, run: Run) -> tuple[Held, ...]:
+    """Claims with the sessions that they are held against.
+
+    Args:
+        claims: of one test.
+        test: it, of whatever arm.
+        run: which has the store.
+
     Raises:
         ValueError: the run is strict, and there are none.
         BaselineError: a file of the baseline is damaged, newer than this version, or cannot be read.
@@ -126,12 +146,17 @@ def hold(item: pytest.Function, scenario: Scenario, run: Run) -> Scenario:
     from pytest_llmperf.baselines.reference import known
 
     held = []
-    for claim in scenario.regressions:
+    for claim in claims:
         sessions = run.sessions(claim.baseline) if claim.baseline else ()
-        held.append(Held(claim, known(sessions, subject_of(item, claim.arm or ""))))
+        held.append(Held(claim, known(sessions, replace(test, arm=claim.arm or ""))))
         if run.settings.strict_baseline and not held[-1].known:
             raise ValueError(held[-1].note)
-    return replace(scenario, held=tuple(held))
+    return tuple(held)
+
+
+def notes_on(held: Sequence[Held]) -> tuple[str, ...]:
+    """What their reader should know, each note once, however many claims and arms it is about."""
+    return tuple(dict.fromkeys(one.note for one in held if one.note))
 
 
 # --- which test it is ------------------------------------------------------------------------------------------------

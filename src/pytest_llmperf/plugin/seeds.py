@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pytest_llmperf.plugin.session import place, plain_nodeid
+from pytest_llmperf.plugin.session import plain_nodeid
+from pytest_llmperf.plugin.workers import place
 
 
 def of_test(item: pytest.Item, run_seed: int | None, *, part: bool) -> int:

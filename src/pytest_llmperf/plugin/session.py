@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,7 +22,7 @@ from pytest_llmperf.core.errors import LLMPerfError, UsageError
 from pytest_llmperf.plugin import extensions
 from pytest_llmperf.plugin.options import Settings
 from pytest_llmperf.plugin.progress import Progress
-from pytest_llmperf.plugin.stash import SETTINGS
+from pytest_llmperf.plugin.workers import is_heir, is_worker, place, worker_count
 
 if TYPE_CHECKING:
     from pytest_llmperf.baselines.document import Session
@@ -48,10 +48,6 @@ _PACKAGES = (
     "numpy",
     "scipy",
 )
-
-
-PLACE_KEY = "llmperf_place"
-"""Where an xdist worker finds its place among those that run every test."""
 
 
 class LLMPerfWarning(pytest.PytestWarning):
@@ -85,15 +81,11 @@ class Run:
         """The caps of the whole run; under xdist each worker has its share."""
         from pytest_llmperf.runner.budget import Budget
 
-        workers = worker_count(self.config) if is_worker(self.config) else 1
         calls, usd = self.settings.max_calls, self.settings.max_usd
-        return Budget(
-            # The first workers take what cannot be shared evenly; the sum is the cap.
-            max_calls=None if calls is None else (calls + workers - 1 - worker_number(self.config)) // workers,
-            max_usd=None if usd is None else usd / workers,
-            max_seconds=self.settings.max_seconds,
-            label="--llmperf: ",
-        )
+        own = Budget(calls, usd, self.settings.max_seconds, label="--llmperf: ")
+        if is_heir(self.config):
+            return own.spent_before("a worker that replaces a crashed one")
+        return own.shared(place(self.config), worker_count(self.config)) if is_worker(self.config) else own
 
     @cached_property
     def prices(self) -> PriceBook:
@@ -223,42 +215,3 @@ def plain_nodeid(nodeid: str) -> str:
     """The node id without the group that pytest-xdist may append to a name."""
     name = nodeid.rpartition("::")[2].rpartition("]")[2]
     return nodeid[: -len(name) + name.index("@")] if "@" in name else nodeid
-
-
-def is_worker(config: pytest.Config) -> bool:
-    """Whether this process is an xdist worker."""
-    return hasattr(config, "workerinput")
-
-
-def worker_number(config: pytest.Config) -> int:
-    """Which of the xdist workers this process is, from 0; 0 without xdist."""
-    worker: dict[str, Any] = getattr(config, "workerinput", {})
-    return int(str(worker.get("workerid", "gw0")).removeprefix("gw"))
-
-
-def together(config: pytest.Config) -> int:
-    """How many processes run every test together with this one; 0 where each test runs in one of them."""
-    worker: dict[str, Any] = getattr(config, "workerinput", {})
-    if config.stash[SETTINGS].backend not in ("live", "simulate"):
-        return 0  # all of them replay the same recording, which counts once
-    count = int(worker["workercount"]) if PLACE_KEY in worker else 0
-    return count if count > 1 else 0
-
-
-def place(config: pytest.Config) -> int:
-    """Which of them this one is, from 0."""
-    return int(config.workerinput[PLACE_KEY])  # type: ignore[attr-defined]
-
-
-def is_first(config: pytest.Config) -> bool:
-    """Whether this process may say what all of them find."""
-    return worker_number(config) == 0
-
-
-def worker_count(config: pytest.Config) -> int:
-    """Workers of this run; 0 without xdist."""
-    worker: dict[str, Any] = getattr(config, "workerinput", {})
-    if worker:
-        return int(worker["workercount"])
-    tx = config.getoption("tx", None) or []
-    return len(tx) if config.getoption("dist", "no") != "no" else 0

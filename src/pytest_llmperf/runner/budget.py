@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_llmperf.core import wording
 
@@ -31,6 +31,8 @@ class Budget:
     usd: float = 0.0
     label: str = ""
     """Where the caps were set, for the message."""
+    whose: str = ""
+    """Whose part of a cap this is, where others have the rest, for the message."""
     started: float = field(default=-1.0)
 
     def start(self) -> None:
@@ -42,17 +44,39 @@ class Budget:
     def reached(self) -> str:
         """Which cap was reached, in words; empty while there is room."""
         if self.max_calls is not None and self.calls >= self.max_calls:
-            return f"{self.label}max_calls of {self.max_calls} reached"
+            return f"{self.label}max_calls of {self.max_calls} reached{self._whose}"
         if self.max_usd is not None and self.usd >= self.max_usd:
             spent, most = wording.quantity(self.usd, "USD"), wording.quantity(self.max_usd, "USD")
-            return f"{self.label}max_usd of {most} reached ({spent} spent)"
+            return f"{self.label}max_usd of {most} reached ({spent} spent){self._whose}"
         if self.max_seconds is not None and self.started >= 0 and self.now() - self.started >= self.max_seconds:
             return f"{self.label}max_seconds of {self.max_seconds:g} reached"
         return ""
 
+    @property
+    def _whose(self) -> str:
+        return f", {self.whose}" if self.whose else ""
+
     def spend(self, usd: float) -> None:
         """Add what a finished call cost."""
         self.usd += usd
+
+    def shared(self, number: int, among: int) -> Budget:
+        """The part of one of several processes; the first take what cannot be shared evenly. Time they spend together.
+
+        Args:
+            number: of the process, from 0.
+            among: how many there are, at least 1.
+        """
+        if among == 1:
+            return self
+        calls = None if self.max_calls is None else (self.max_calls + among - 1 - number) // among
+        usd = None if self.max_usd is None else self.max_usd / among
+        return replace(self, max_calls=calls, max_usd=usd, whose=f"the share of one of {among} processes")
+
+    def spent_before(self, whose: str) -> Budget:
+        """Nothing of calls and dollars: nobody knows how much of them is left."""
+        calls, usd = (None if cap is None else 0 for cap in (self.max_calls, self.max_usd))
+        return replace(self, max_calls=calls, max_usd=usd, whose=f"for {whose}: its share may be spent")
 
 
 _one_at_a_time = threading.Lock()

@@ -78,6 +78,9 @@ def test_the_head_of_a_stream_is_no_token(observed):
     call, measured = walk_in(observed, stream(told))
     assert told.sent_ns[3] <= at_ns(call, measured, "ttft") < told.sent_ns[4]
     assert at_ns(call, measured, "ttfat") == at_ns(call, measured, "ttft")
+    own = measured.values["call_to_wire"], measured.values["wire_to_event"]
+    assert measured.values["client_lag"] == pytest.approx(sum(own), abs=1e-8)
+    assert min(own) > 0
 
 
 def test_thinking_is_no_answer(observed):

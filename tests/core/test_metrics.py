@@ -210,6 +210,23 @@ class TestQueueBeforeTheWire:
         """302 ms from call to event, less 175 of connection and 100 of TTFT: 27 ms were the client's."""
         assert values(self.queued, "client_lag") == pytest.approx((0.027,))
 
+    def test_the_clients_own_has_two_parts(self):
+        """25 ms beside the set-up until the request had left, 2 from the first delta to the event."""
+        assert values(self.queued, "call_to_wire", "wire_to_event") == pytest.approx((0.025, 0.002))
+
+    def test_a_part_may_be_known_alone(self):
+        """The sending of a call that failed, or did not stream; the reading of one whose set-up was not seen."""
+        reused = connected("reused", 1)
+        assert values(call(body=500, entered=0, connection=reused), "call_to_wire", "wire_to_event") == (0.0, None)
+        failed = attempt(sent=7, status=500, connection=reused)
+        assert values(call(failed, entered=0), "call_to_wire") == (0.006,)
+        unseen = call(entered=0, first_event=103, connection=connected("unknown"))
+        assert values(unseen, "call_to_wire", "wire_to_event") == (None, 0.003)
+        assert why(unseen, "call_to_wire") == "no connection was seen, so what of it was set-up is not known"
+        never = attempt(sent=None, end="error", error="ConnectError: refused")
+        assert why(call(never, entered=0), "call_to_wire") == "the first request was not seen to leave"
+        assert why(call(), "call_to_wire") == "the call did not go through an SDK that is known here"
+
     def test_the_call_is_what_the_application_felt(self):
         """From calling the SDK to its return, everything inside."""
         assert values(self.queued, "call") == (0.210,)
@@ -302,7 +319,9 @@ class TestTheClock:
             assert why(self.retried, name, clock="instant").startswith("the instant clock does not wait")
         assert values(self.retried, "attempt_ttft", "attempt_e2e", "tpot", clock="instant") == (0.100, 0.200, 0.010)
 
-    @pytest.mark.parametrize("name", ["call", "client_lag", "queue", "connect", "tls", "retry_wait"])
+    @pytest.mark.parametrize(
+        "name", ["call", "client_lag", "call_to_wire", "wire_to_event", "queue", "connect", "tls", "retry_wait"]
+    )
     def test_the_instant_clock_refuses_what_needs_waiting(self, name):
         """The client's own times say nothing beside a timeline, even for one attempt."""
         seen = call(entered=0, returned=10, first_event=105, connection=connected("new", 1, 2, 3))
@@ -314,10 +333,11 @@ class TestTheClock:
         failed = call(attempt(status=529), attempt(sent=900, status=529), entered=0)
         assert values(failed, "e2e", "call", "e2e_tps", clock="instant") == (INF, INF, 0.0)
 
-    def test_virtual_time_knows_no_client_lag(self):
+    @pytest.mark.parametrize("name", ["client_lag", "call_to_wire", "wire_to_event"])
+    def test_virtual_time_knows_no_client_lag(self, name):
         """Time that stands still while the client computes cannot tell how long it did."""
         seen = call(entered=0, returned=10, first_event=105)
-        assert why(seen, "client_lag", clock="virtual") == "virtual time does not pass while the client computes"
+        assert why(seen, name, clock="virtual") == "virtual time does not pass while the client computes"
         assert values(seen, "call", clock="virtual") == (0.010,)
 
 

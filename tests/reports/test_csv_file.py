@@ -28,13 +28,14 @@ def test_a_call_is_a_line():
     text = render(document(result("a.py::t", series_=[series([measurement(0), failed_measurement(1)])])))
     assert text == (
         "test,arm,round,call_number,warmup,judged,source,clock,failure,dispatched,finished,throttled,"
-        "ttft,ttfat,e2e,attempt_ttft,attempt_e2e,tpot,output_tps,e2e_tps,call,client_lag,queue,connect,tls,reused,"
+        "ttft,ttfat,e2e,attempt_ttft,attempt_e2e,tpot,output_tps,e2e_tps,call,client_lag,call_to_wire,"
+        "wire_to_event,queue,connect,tls,reused,"
         "attempts,overloaded,retry_wait,retry_after,ratelimit_requests_remaining,ratelimit_tokens_remaining,"
         "input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,cost,scenario\n"
         "a.py::t,,0,0,false,true,simulated,virtual,,0.0,11.0,0,"
-        "1.0,1.0,11.0,1.0,11.0,0.025,40.0,36.4545455,,,,,,,1.0,,,,,,1000.0,401.0,,,0.05,11.5\n"
+        "1.0,1.0,11.0,1.0,11.0,0.025,40.0,36.4545455,,,,,,,,,1.0,,,,,,1000.0,401.0,,,0.05,11.5\n"
         "a.py::t,,1,1,false,true,simulated,virtual,overloaded_error: Overloaded,12.0,,0,"
-        "inf,inf,inf,inf,inf,inf,0.0,0.0,,,,,,,3.0,,,,,,,,,,0.0,11.5\n"
+        "inf,inf,inf,inf,inf,inf,0.0,0.0,,,,,,,,,3.0,,,,,,,,,,0.0,11.5\n"
     )
 
 

@@ -93,6 +93,22 @@ _TABLE = (
         "(first content event seen by the application − call of the SDK − queue − connect − tls) − ttft",
         "this project",
     ),
+    Metric(
+        "call_to_wire",
+        "s",
+        "lower",
+        "call",
+        f"{_CALL_LATENCY} − call of the SDK − queue − connect − tls",
+        "this project",
+    ),
+    Metric(
+        "wire_to_event",
+        "s",
+        "lower",
+        "call",
+        "first content event seen by the application − first content delta",
+        "this project",
+    ),
     Metric("queue", "s", "lower", "call", "wait for a pooled connection, all attempts", "httpcore trace events"),
     Metric("connect", "s", "lower", "call", "TCP connection set-up, all attempts", "httpcore trace events"),
     Metric("tls", "s", "lower", "call", "TLS set-up, all attempts", "httpcore trace events"),
@@ -222,10 +238,12 @@ _NEVER_CONNECTED = ("ConnectError:", "ConnectTimeout:", "PoolTimeout:")
 
 _INSTANT = "the instant clock does not wait: only times inside one attempt mean anything"
 _UNTIMED = "the cassette is untimed: another tool recorded the answer, and when its parts came is not in it"
-_OF_TIME = frozenset({
-    "ttft", "ttfat", "e2e", "attempt_ttft", "attempt_e2e", "tpot", "output_tps", "e2e_tps", "call", "client_lag",
+_OF_THE_CLIENT = frozenset({"client_lag", "call_to_wire", "wire_to_event"})
+"""Times that the client itself takes: `client_lag` is the sum of the others."""
+_OF_TIME = _OF_THE_CLIENT | {
+    "ttft", "ttfat", "e2e", "attempt_ttft", "attempt_e2e", "tpot", "output_tps", "e2e_tps", "call",
     "queue", "connect", "tls", "retry_wait",
-})  # fmt: skip
+}  # fmt: skip
 _RECORDED = _ACROSS_ATTEMPTS | {"queue", "connect", "tls", "retry_wait"}
 """What the instant clock can tell of a call whose attempts all have the times of one recording."""
 _VIRTUAL = "virtual time does not pass while the client computes"
@@ -238,17 +256,8 @@ def needs_waiting(name: str, *, recorded: bool = False) -> bool:
         name: of the metric.
         recorded: all attempts have the times of one recording, so that the time between them is known as well.
     """
-    return not (recorded and name in _RECORDED) and name in {
-        "call",
-        "client_lag",
-        "queue",
-        "connect",
-        "tls",
-        "retry_wait",
-        "scenario",
-        "total_tps",
-        "rpm",
-    }
+    waits = {"call", "queue", "connect", "tls", "retry_wait", "scenario", "total_tps", "rpm"}
+    return not (recorded and name in _RECORDED) and name in waits | _OF_THE_CLIENT
 
 
 def measure(
@@ -362,7 +371,7 @@ def _refused(name: str, call: Call, clock: str) -> Absent | None:
     across = name in _ACROSS_ATTEMPTS and len(call.attempts) > 1 and not recorded
     if clock == "instant" and (across or needs_waiting(name, recorded=recorded)):
         return Absent(_INSTANT)
-    if clock == "virtual" and name == "client_lag":
+    if clock == "virtual" and name in _OF_THE_CLIENT:
         return Absent(_VIRTUAL)
     return None
 
@@ -495,9 +504,35 @@ def _client_lag(call: Call) -> Reading:
     ttft = _ttft(call)
     if isinstance(ttft, Absent) or call.failure:
         return Absent("there is no TTFT to compare with")
+    return max(0.0, _seconds(call.first_event_ns - call.entered_ns - _set_up_ns(call)) - ttft)
+
+
+def _call_to_wire(call: Call) -> Reading:
+    """What the client took until its first request had left, connection set-up left out."""
+    first = call.first.exchange
+    if call.entered_ns is None:
+        return Absent("the call did not go through an SDK that is known here")
+    if first.sent_ns is None:
+        return Absent("the first request was not seen to leave")
+    if first.connection.state == "unknown":
+        return Absent("no connection was seen, so what of it was set-up is not known")
+    return max(0.0, _seconds(first.sent_ns - call.entered_ns - _set_up_ns(call)))
+
+
+def _wire_to_event(call: Call) -> Reading:
+    """What the client took from the arrival of the first content until the application had it."""
+    if call.first_event_ns is None:
+        return Absent("the application saw no content event of a known SDK")
+    first = _first_delta(call, TOKEN_KINDS)
+    if isinstance(first, Absent) or call.failure:
+        return Absent("there is no TTFT to compare with")
+    return max(0.0, _seconds(call.first_event_ns - first))
+
+
+def _set_up_ns(call: Call) -> int:
+    """Of the first attempt's connection."""
     first = call.first.exchange.connection
-    setup = sum(part for part in (first.wait_ns, first.tcp_ns, first.tls_ns) if part is not None)
-    return max(0.0, _seconds(call.first_event_ns - call.entered_ns - setup) - ttft)
+    return sum(part for part in (first.wait_ns, first.tcp_ns, first.tls_ns) if part is not None)
 
 
 def _connection_part(name: str) -> Callable[[Call], Reading]:
@@ -567,6 +602,8 @@ _FORMULAS: dict[str, Callable[[Call], Reading]] = {
     "e2e_tps": _e2e_tps,
     "call": _call_time,
     "client_lag": _client_lag,
+    "call_to_wire": _call_to_wire,
+    "wire_to_event": _wire_to_event,
     "queue": _connection_part("wait_ns"),
     "connect": _connection_part("tcp_ns"),
     "tls": _connection_part("tls_ns"),

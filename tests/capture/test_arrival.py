@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
-import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -330,25 +327,6 @@ class TestOffTheLoop:
         assert asyncio.run(use()) == [b"ab"]
         (told,) = followed.warnings
         assert told.startswith("many streams at once, on connections whose bytes the system does not count")
-
-    @pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate has to be made")
-    def test_under_tls_what_was_read_together_has_one_time(self, followed, tmp_path):
-        """Where an event lies in what is encrypted is not known: it came by the end of that, and a note says so."""
-        name, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-        make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout"
-        subprocess.run([*make.split(), key, "-out", name], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(name, key)
-        with serving(stream(streamed("Hel", "lo"), gap=0.01)) as server:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-            found = asyncio.run(bodies(server.url.replace("http:", "https:") + "/v1/messages", httpx2, 2, verify=False))
-        assert found == [b"".join(streamed("Hel", "lo"))] * 2
-        assert [text for text in followed.warnings if text.startswith("over TLS")] == followed.warnings
-        calls = followed.take("round")
-        assert len(calls) == 2
-        for call in calls:
-            moments = [chunk.at_ns for chunk in call.last.exchange.chunks]
-            assert moments == sorted(moments)
 
 
 def test_a_json_answer_over_a_kept_connection_is_measured_too(observed):

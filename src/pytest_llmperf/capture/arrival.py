@@ -123,12 +123,14 @@ _SEEN: weakref.WeakKeyDictionary[Any, Line] = weakref.WeakKeyDictionary()
 class Watch:
     """A connection while one response is read from it."""
 
-    __slots__ = ("_cursor", "_line", "_now_ns", "_since", "exact")
+    __slots__ = ("_cursor", "_legible", "_line", "_now_ns", "_since", "exact")
 
-    def __init__(self, line: Line, now_ns: Callable[[], int], since: dict[int, int]) -> None:
+    def __init__(self, line: Line, now_ns: Callable[[], int], since: dict[int, int], *, legible: bool) -> None:
         self._line = line
         self._now_ns = now_ns
         self._since = since
+        self._legible = legible
+        """Whether chunks stand in the connection's bytes as they are; else one that is found was found by chance."""
         self._cursor = 0
         """Up to where chunks have been found."""
         self.exact = True
@@ -159,7 +161,7 @@ class Watch:
     def _end_of(self, chunk: bytes, arrivals: Arrivals) -> tuple[int, bool]:
         """Where the chunk ends in the connection's bytes, and whether that is sure; else where the last piece ends."""
         begin = arrivals.note.end - len(arrivals.taken)
-        found = arrivals.taken.find(chunk, max(0, self._cursor - begin))
+        found = arrivals.taken.find(chunk, max(0, self._cursor - begin)) if self._legible else -1
         if found < 0:
             self.exact = self.exact and not arrivals.taken
             return arrivals.note.end, False
@@ -200,10 +202,13 @@ class Lines:
             self._take(line)
         return line
 
-    def watch(self, stream: Any) -> Watch | None:
-        """Watch the connection while a response is read from it."""
+    def watch(self, stream: Any, *, alone: bool = True) -> Watch | None:
+        """Watch the connection while a response is read from it, *alone* or among others (HTTP/2)."""
         line = self.line(stream)
-        return None if line is None else Watch(line, self._now_ns, self._since)
+        if line is None:
+            return None
+        legible = alone and stream.get_extra_info("ssl_object") is None
+        return Watch(line, self._now_ns, self._since, legible=legible)
 
     def follow(self) -> None:
         """From now on also off the loop that runs."""

@@ -206,7 +206,8 @@ class Recorder:
         stream = response.extensions.get("network_stream")
         if stream is None:
             return None
-        watch = self._lines.watch(stream)
+        alone = response.extensions.get("http_version") in (b"HTTP/1.1", b"HTTP/1.0")
+        watch = self._lines.watch(stream, alone=alone)
         if self.in_flight > self._few_streams and (watch is None or self._lines.uncounted):
             self.warn(_ON_THE_LOOP)
         return watch

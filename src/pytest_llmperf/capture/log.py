@@ -128,6 +128,8 @@ class AttemptLog:
     """The client package's own, which give trace events whenever they connect."""
     substituted = False
     timeline: Timeline | None = None
+    waited_ns: int | None = None
+    """For a place in the client's pool, where a substitute said so."""
     end = OPEN
     ended_ns: int | None = None
     error = ""
@@ -234,14 +236,14 @@ class AttemptLog:
         if any(name != connection.RETURNED for name, _ in events):
             return connection.sent_ns(events, at_once=at_once)
         # Nobody told; an answer proves that it was sent, and the wrapper starts where the transport begins.
-        return None if self.headers_ns is None else self.started_ns
+        return None if self.headers_ns is None else self.started_ns + (self.waited_ns or 0)
 
     def _connection(self, events: list[connection.Event], served: Provenance) -> Connection:
         found = connection.connection(events, self.started_ns)
         if found.state != "unknown":
             return found
         if served in (Provenance.UNSERVED, Provenance.SUBSTITUTED):
-            return Connection(state="none")
+            return Connection(state="none", wait_ns=self.waited_ns)
         if self.error.startswith("PoolTimeout:") and self.ended_ns is not None:
             return Connection(wait_ns=self.ended_ns - self.started_ns)
         return found

@@ -13,7 +13,7 @@ from pytest_llmperf.capture.connection import RETURNED
 from pytest_llmperf.capture.log import AttemptLog
 from pytest_llmperf.capture.recorder import Recorder
 from pytest_llmperf.capture.streams import Package
-from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, End
+from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, WAITED, End
 
 _ABSENT: Any = object()
 
@@ -83,6 +83,7 @@ class ObservingTransport:
 def _note_substitute(log: AttemptLog, extensions: Any) -> None:
     if SUBSTITUTED in extensions:
         log.substituted, log.timeline = bool(extensions[SUBSTITUTED]), extensions.get(TIMELINE)
+        log.waited_ns = extensions.get(WAITED)
 
 
 class SyncObservingTransport(ObservingTransport):

@@ -86,6 +86,9 @@ class Timeline:
 TIMELINE = "llmperf_timeline"
 SUBSTITUTED = "llmperf_substituted"
 """Key of a response's extensions, true when our own simulated API or cassette served it."""
+WAITED = "llmperf_waited"
+"""Key of a response's extensions, or of a request's that has none: nanoseconds that it waited for a place in the
+client's pool, as our own simulated API found it."""
 
 
 @dataclass(frozen=True, slots=True)

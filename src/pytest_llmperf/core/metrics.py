@@ -539,7 +539,7 @@ def _connection_part(name: str) -> Callable[[Call], Reading]:
     def total(call: Call) -> Reading:
         connections = [attempt.exchange.connection for attempt in call.attempts]
         unseen = any(c.state == "unknown" and getattr(c, name) is None for c in connections)
-        if unseen or all(c.state == "none" for c in connections):
+        if unseen or all(c.state == "none" and getattr(c, name) is None for c in connections):
             return Absent("no connection was seen")
         if name == "tcp_ns" and any(c.state == "new" and c.tcp_ns is None for c in connections):
             return Absent("the set-up of a new connection was not seen to its end")

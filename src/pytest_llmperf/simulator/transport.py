@@ -16,9 +16,10 @@ from functools import cache
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, Timeline
+from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, WAITED, Timeline
 from pytest_llmperf.simulator.api import SimulatedApi, serves
 from pytest_llmperf.simulator.behaviour import Cut, Plan
+from pytest_llmperf.simulator.pool import Place, Pools
 
 Mode = Literal["timed", "instant"]
 
@@ -33,6 +34,7 @@ _FAILURES = {
 }
 _READ_TIMEOUT = ("ReadTimeout", "no bytes within the read time-out")
 _FOR_EVER = 86_400.0
+NO_PLACE = Place(None)
 
 
 class Simulator:
@@ -46,6 +48,7 @@ class Simulator:
     def __init__(self, api: SimulatedApi, mode: Mode = "timed") -> None:
         self.api = api
         self.mode = mode
+        self.pools = Pools()
 
     def transport(self, package: ModuleType, inner: Any, *, asynchronous: bool) -> Any:
         """A transport of `package` (httpx or httpx2) that serves calls of LLMs and leaves the rest to `inner`.
@@ -81,8 +84,11 @@ def _kinds(package: ModuleType) -> _Kinds:
 class _Course:
     """One exchange under way, as steps: wait so long, then take these bytes. Knows no way to wait."""
 
-    def __init__(self, simulator: Simulator, package: ModuleType, request: Any, body: bytes) -> None:
+    def __init__(
+        self, simulator: Simulator, package: ModuleType, request: Any, body: bytes, place: Place = NO_PLACE
+    ) -> None:
         url, self._api = request.url, simulator.api
+        self._place = place
         self._package = package
         self._request = request
         self._timed = simulator.mode == "timed"
@@ -130,6 +136,8 @@ class _Course:
         extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", SUBSTITUTED: True}
         if not self._timed:
             extensions[TIMELINE] = self._timeline()
+        if self._place.waited_ns is not None:
+            extensions[WAITED] = self._place.waited_ns
         return self._package.Response(
             self.plan.status, headers=list(self.plan.headers), stream=stream, extensions=extensions
         )
@@ -137,6 +145,7 @@ class _Course:
     def over(self) -> None:
         """Nothing more will be read."""
         self._api.finished(self._served.ticket)
+        self._place.leave()
 
     def _until(self, offset_ns: int, data: bytes) -> Iterator[tuple[float, bytes]]:
         """One step to a moment of the plan, or to the read time-out before it."""
@@ -202,7 +211,12 @@ class _AsyncTransport:
     async def handle_async_request(self, request: Any) -> Any:
         if not serves(request.url.path):
             return await _within(self._inner, self._package, request).handle_async_request(request)
-        course = _Course(self._simulator, self._package, request, await request.aread())
+        body, place = await request.aread(), await self._placed(request)
+        try:
+            course = _Course(self._simulator, self._package, request, body, place)
+        except BaseException:
+            place.leave()
+            raise
         try:
             for wait in course.opening():
                 await _asleep(wait)
@@ -210,6 +224,17 @@ class _AsyncTransport:
             course.over()
             raise
         return course.response(_kinds(self._package).async_body(course))
+
+    async def _placed(self, request: Any) -> Place:
+        """A place in the client's pool, waited for as a connection would be; where no time passes, none is needed."""
+        if self._simulator.mode != "timed":
+            return NO_PLACE
+        place = Place(self._simulator.pools.of(self._inner))
+        limit = (request.extensions.get("timeout") or {}).get("pool")
+        if not await place.take(self._simulator.api.now_ns, limit):
+            request.extensions |= {SUBSTITUTED: True, WAITED: place.waited_ns}
+            raise self._package.PoolTimeout("no connection of the pool was free in time", request=request)
+        return place
 
     async def aclose(self) -> None:
         if self._inner is not None:

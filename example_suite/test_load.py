@@ -1,5 +1,6 @@
 """What busy hours (S11), other calls (S15) and a new connection (S17) add, and where the rate limit is (S16)."""
 
+import anthropic
 import pytest
 
 import app
@@ -38,6 +39,23 @@ def test_busy_hours(arm):
         default_headers={"x-llmperf-condition": f"peak={'yes' if arm.hours == 'busy' else 'no'}"}
     )
     assert "".join(app.reply("Good morning.", llm=then, max_tokens=15))
+
+
+@pytest.fixture
+def clients():
+    limits = type(anthropic.DEFAULT_CONNECTION_LIMITS)
+    https = {most: anthropic.DefaultAsyncHttpxClient(limits=limits(max_connections=most)) for most in (6, 2)}
+    return {most: anthropic.AsyncAnthropic(http_client=http) for most, http in https.items()}
+
+
+@pytest.mark.arms(connections=[6, 2])
+@pytest.mark.claim(metric="queue", statistic="max", max=0, arm=6)
+@pytest.mark.claim(metric="queue", statistic="p50", min=1, arm=2)
+@pytest.mark.contrast(arm=2, to=6, metric="e2e", max_ratio=1)
+@pytest.mark.llmperf(rounds=300, concurrency=6, slack=0.1)
+async def test_queue_of_our_own(clients, arm):
+    """Six calls at once over two connections: they wait in the application, and the service takes no longer."""
+    assert await app.reply_at_once(clients[arm.connections], "Good morning.", max_tokens=20)
 
 
 @pytest.mark.arms(connection=["reused", "new"])

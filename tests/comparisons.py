@@ -90,6 +90,7 @@ COMPARED = [
 NO_MATTER_OF_THE_SERVICE = {
     # What fails these is another application, or another price.
     "test_batching.py::test_five_questions",
+    "test_load.py::test_queue_of_our_own",
     "test_long_documents.py::test_enough_context",
     "test_prompts.py::TestFewShotExamples::test_cost_more",
     "test_routing.py::test_routing",

@@ -34,7 +34,7 @@ class Pools:
             return None
         loop, known = current_token(), self._pools.get(transport)
         if known is None or known[0] != loop:
-            known = self._pools[transport] = (loop, anyio.Semaphore(limit, fast_acquire=True))
+            known = self._pools[transport] = (loop, anyio.Semaphore(limit))
         return known[1]
 
 
@@ -62,13 +62,17 @@ class Place:
 
         if self._semaphore is None:
             return True
-        began_ns = now_ns()
-        with anyio.move_on_after(limit):
-            await self._semaphore.acquire()
-            self.waited_ns = now_ns() - began_ns
-            return True
-        self.waited_ns, self._semaphore = now_ns() - began_ns, None
-        return False
+        began_ns, came = now_ns(), False
+        try:
+            self._semaphore.acquire_nowait()
+            came = True
+        except anyio.WouldBlock:
+            with anyio.move_on_after(limit):
+                await self._semaphore.acquire()
+                came = True
+        self.waited_ns = now_ns() - began_ns
+        self._semaphore = self._semaphore if came else None
+        return came
 
     def leave(self) -> None:
         """Let the next one have it."""

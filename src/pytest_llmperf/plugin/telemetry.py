@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmperf.plugin.session import is_worker, together
 from pytest_llmperf.plugin.stash import RESULT, RUN, SAMPLING, SETTINGS, TOLD
+from pytest_llmperf.plugin.workers import is_worker, together
 
 if TYPE_CHECKING:
     import pytest

@@ -8,12 +8,11 @@ that raises for reasons of its own ends the sampling; a body that raises because
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import process_time, time
-from typing import Protocol
 
 from pytest_llmperf.capture import Recorder
 from pytest_llmperf.capture.attribution import ROUND
@@ -31,20 +30,10 @@ from pytest_llmperf.runner.budget import Budget, BudgetReached, admit, reached
 from pytest_llmperf.runner.garbage import uncollected
 from pytest_llmperf.runner.overdue import is_overdue
 from pytest_llmperf.runner.plan import Plan
-from pytest_llmperf.runner.rounds import OpenRound
+from pytest_llmperf.runner.rounds import Listener, OpenRound
 from pytest_llmperf.runner.schedule import Schedule, Stage, Turn, scheduled
 from pytest_llmperf.runner.stopping import EarlyStop, Running
 from pytest_llmperf.runner.tolerance import is_failed_call, is_wrong_answer
-
-
-class Listener(Protocol):
-    """Whoever keeps what measurements leave out of the calls."""
-
-    def began(self) -> None:
-        """The first round is about to begin, in the context that runs this."""
-
-    def ended(self, number: int, calls: Sequence[Call]) -> None:
-        """The round of this number ended with these calls."""
 
 
 @dataclass(slots=True)

@@ -1,12 +1,25 @@
-"""The round that is running, as the code inside it sees it."""
+"""The round that is running, as the code inside it sees it, and who hears of its end."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from pytest_llmperf.core.call import Call
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.runner.arms import Arm
+
+
+class Listener(Protocol):
+    """Whoever keeps what measurements leave out of the calls."""
+
+    def began(self) -> None:
+        """The first round is about to begin, in the context that runs this."""
+
+    def ended(self, number: int, calls: Sequence[Call]) -> None:
+        """The round of this number ended with these calls."""
 
 
 @dataclass(slots=True)

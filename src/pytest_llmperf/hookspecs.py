@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CallMetric",
     "Gate",
+    "pytest_llmperf_baseline_key",
     "pytest_llmperf_environment",
     "pytest_llmperf_gate",
     "pytest_llmperf_metrics",
@@ -120,6 +121,20 @@ def pytest_llmperf_environment(config: pytest.Config) -> Mapping[str, str]:  # t
 
         def pytest_llmperf_environment(config):
             return {"region": os.environ["REGION"]}
+    """
+
+
+@hookspec
+def pytest_llmperf_baseline_key(config: pytest.Config) -> Mapping[str, str]:  # type: ignore[empty-body]
+    """Parts of the key by which the sessions of a baseline are kept apart: a run is held against its own key's only.
+
+    Each key has its own history and its own anchor under the baseline's name. `llmperf compare` refuses two runs of
+    different keys and names the parts (`--across region` compares them all the same).
+
+    Example::
+
+        def pytest_llmperf_baseline_key(config):
+            return {"region": os.environ["REGION"], "build": "release"}
     """
 
 

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from baselines.accepted import GREETING, session, timed
-from factories import calls, measurement, series
+from factories import calls, environment, measurement, series
 from pytest_llmperf.baselines.document import from_text, to_text
-from pytest_llmperf.baselines.reference import claims_against, comparable, known, reference, refusal
+from pytest_llmperf.baselines.reference import (
+    claims_against,
+    comparable,
+    key_told,
+    known,
+    of_key,
+    reference,
+    refusal,
+    unlike_parts,
+)
 from pytest_llmperf.core.claims import Regression
 from pytest_llmperf.core.conditions import conditions_of
 from pytest_llmperf.core.environment import Source
@@ -30,6 +39,33 @@ def test_an_anchor_is_one_for_the_tests_it_holds():
     """A change of one test that is accepted does not begin the others anew."""
     sessions = [session(RUNS[0]), session(RUNS[1], subject=OTHER, anchor=True), session(RUNS[2])]
     assert known(sessions, GREETING) == (RUNS[0], RUNS[2])
+
+
+def kept_apart(run, anchor=False, **key):
+    """A session of this key."""
+    return replace(session(run, anchor=anchor), environment=environment(baseline_key=key))
+
+
+def test_each_key_has_a_history_of_its_own():
+    """An anchor in one region leaves the other's sessions what they are."""
+    sessions = [
+        kept_apart(RUNS[0], region="eu"),
+        kept_apart(RUNS[1], region="us"),
+        kept_apart(RUNS[2], anchor=True, region="us"),
+        kept_apart(RUNS[3], region="eu"),
+    ]
+    assert known(of_key(sessions, {"region": "eu"}), GREETING) == (RUNS[0], RUNS[3])
+    assert known(of_key(sessions, {"region": "us"}), GREETING) == (RUNS[2],)
+    assert of_key(sessions, {}) == of_key(sessions, {"region": "eu", "build": "debug"}) == ()
+    assert of_key(sessions, {}, across=["region"]) == tuple(sessions)
+    assert from_text(to_text(sessions[0]), "here").key == {"region": "eu"}
+
+
+def test_what_tells_keys_apart():
+    """By name, in alphabetical order; a part that one of them lacks is a difference."""
+    assert unlike_parts({"region": "eu", "build": "x"}, {"region": "us"}) == ("build", "region")
+    assert unlike_parts({"region": "eu"}, {"region": "us"}, across=["region"]) == ()
+    assert key_told({"region": "eu", "build": "x"}) == "build=x, region=eu"
 
 
 @pytest.mark.parametrize(

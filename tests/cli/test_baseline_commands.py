@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from baselines.accepted import session, timed
-from factories import measurement, report, result, series
+from factories import environment, measurement, report, result, series
 from pytest_llmperf.baselines.library import Library
 from pytest_llmperf.cli import main
 from pytest_llmperf.core.environment import Source
@@ -95,6 +96,17 @@ class TestCompare:
         assert main(["compare", before, written("plain", other), "--across", "streaming", "--metric", "e2e"]) == 0
         assert main(["compare", before, written("live", timed(source=Source.LIVE), source=Source.LIVE)]) == 2
 
+    def test_sessions_of_another_key_are_refused_by_its_parts(self, folder, capsys):
+        """Unless the user says that the part may differ; what may is told."""
+        for region in ("eu", "us"):
+            one = report(result(TEST, series_=[timed()]), environment=environment(baseline_key={"region": region}))
+            save(one, folder / f"{region}.json")
+        assert main(["compare", "eu.json", "us.json"]) == 2
+        assert "region is us in B and eu in A: sessions of different keys" in words(capsys)
+        assert main(["compare", "eu.json", "us.json", "--across", "region"]) == 0
+        assert main(["compare", "eu.json", "us.json", "--across", "place"]) == 2
+        assert "--across place: what may differ is model, endpoint, streaming, region" in capsys.readouterr().err
+
     def test_tests_of_one_side_only_are_named(self, written, folder, capsys):
         """They decide nothing."""
         both = [result(TEST, series_=[timed()]), result("tests/test_new.py::test_new", series_=[timed()])]
@@ -134,6 +146,17 @@ class TestHistory:
         assert "2026-03-18" in told
         assert "alert: p95 ttft above " in told
         assert "alert: error_rate above 2 % (as given; normal 0 %)" in told
+
+    def test_each_key_has_a_history_of_its_own(self, folder, capsys):
+        """Named by it."""
+        library = Library(folder / ".llmperf")
+        for day, region in enumerate(("eu", "us", "eu"), 1):
+            made = session(timed(), started=f"2026-03-{day:02}T09:30:00+00:00")
+            library.save("main", replace(made, environment=environment(baseline_key={"region": region})))
+        assert main(["history", "main"]) == 0
+        told = words(capsys)
+        assert told.index(f"{TEST}, region=eu") < told.index("2026-03-03") < told.index(f"{TEST}, region=us")
+        assert "left out" not in told
 
     def test_a_steady_history_has_no_change(self, stored, capsys):
         """A short one cannot show any."""

@@ -138,9 +138,48 @@ def test_a_profile(suite, pytester):
 
 
 def test_facts_of_the_environment(suite):
-    """They stand with the others in the report, as text."""
-    conftest = "def pytest_llmperf_environment(): return {'region': 'eu', 'rack': 7}"
-    assert suite(SOURCE, conftest=conftest).report["environment"]["facts"] == {"rack": "7", "region": "eu"}
+    """They stand with the others in the report, as text; of two answers the one that is asked first counts."""
+    conftest = """
+import pytest
+
+class Far:
+    @pytest.hookimpl(trylast=True)
+    def pytest_llmperf_environment(self):
+        return {"region": "us", "floor": 3}
+
+def pytest_configure(config):
+    config.pluginmanager.register(Far())
+
+def pytest_llmperf_environment():
+    return {"region": "eu", "rack": 7}
+"""
+    facts = suite(SOURCE, conftest=conftest).report["environment"]["facts"]
+    assert facts == {"floor": "3", "rack": "7", "region": "eu"}
+
+
+def test_a_part_of_the_baselines_key(suite, monkeypatch):
+    """A run is held against the sessions of its own key; those of another are as if they were not there, and told."""
+    conftest = """
+import os
+def pytest_llmperf_baseline_key(): return {"region": os.environ["REGION"], "build": 7}
+"""
+    source = SOURCE.replace("rounds=4", "rounds=40").replace("@", "@pytest.mark.regression(p50=0.5)\n@", 1)
+
+    def ran_in(region, *arguments):
+        monkeypatch.setenv("REGION", region)
+        return suite(source, *arguments, conftest=conftest)
+
+    saved = ran_in("eu", "--llmperf-save=main")
+    assert saved.report["environment"]["baseline_key"] == {"build": "7", "region": "eu"}, saved.text
+    same = ran_in("eu", "--llmperf-compare=main", "--llmperf-seed=2")
+    assert [one["outcome"] for one in same.test()["verdicts"]] == ["passed"], same.text
+    assert same.test()["notes"][0].startswith("baseline main has 1 session with build=7, region=eu: until 5 are")
+    other = ran_in("us", "--llmperf-compare=main")
+    assert (other.code, other.test()["verdicts"]) == (0, [])
+    (note,) = other.test()["notes"]
+    assert note.startswith("baseline main does not know this test with build=7, region=us: --llmperf-save=main")
+    assert "there is none with build=7, region=us (there: build=7, region=eu)" in other.out
+    assert ran_in("us", "--llmperf-compare=main", "--llmperf-strict-baseline").code == pytest.ExitCode.USAGE_ERROR
 
 
 def test_a_section_of_the_report(suite):
@@ -201,6 +240,7 @@ def test_a_failed_claim_that_is_let_pass_is_named(suite):
         ("def pytest_llmperf_protocols(): return [7]", "pytest_llmperf_protocols: 7 has no NAME"),
         ("def pytest_llmperf_profiles(): return [7]", "pytest_llmperf_profiles: [7] is no mapping"),
         ("def pytest_llmperf_environment(): return 'x'", "pytest_llmperf_environment: 'x' is no mapping"),
+        ("def pytest_llmperf_baseline_key(): return 5", "pytest_llmperf_baseline_key: 5 is no mapping"),
         ("def pytest_llmperf_nonsense(): return 1", "unknown hook 'pytest_llmperf_nonsense'"),
     ],
 )
@@ -213,7 +253,7 @@ def test_answers_that_cannot_be_used(suite, conftest, said):
 
 def test_no_hook_is_asked_without_marked_tests(suite):
     """Only metrics are, as marks may name them."""
-    names = ("protocols", "price", "profiles", "environment", "report_section", "gate")
+    names = ("protocols", "price", "profiles", "environment", "baseline_key", "report_section", "gate")
     conftest = "\n".join(f"def pytest_llmperf_{name}(): raise RuntimeError('asked')" for name in names)
     ran = suite("def test_plain(): ...", conftest=conftest)
     assert ran.outcomes == {"passed": 1}, ran.text

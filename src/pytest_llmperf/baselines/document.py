@@ -77,6 +77,11 @@ class Session:
     name: str = field(default="", compare=False)
     """Of its file, without the ending."""
 
+    @property
+    def key(self) -> dict[str, str]:
+        """What it is kept apart by from other sessions of its baseline, by name; empty as a rule."""
+        return self.environment.baseline_key
+
     def series_of(self, subject: Subject) -> Series | None:
         """What a test showed in this session; None where it was not run."""
         return next((entry.series for entry in self.entries if entry.subject == subject), None)

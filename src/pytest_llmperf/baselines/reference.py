@@ -4,11 +4,14 @@ Two things are asked of a run. Is it worse than of late? For that it is held aga
 worse little by little, each time by less than shows? For that it is held against the anchor, the first sessions that
 were accepted, which stay what they are while the latest move on. Where a change is accepted for good, a new anchor is
 set: sessions before it stay in the history, and no run is held against them.
+
+Plugins may keep the sessions of a baseline apart by a key, such as the region they were made in. Each key has a history
+of its own, with its own anchor; a part that only one of two keys has is a difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmperf.baselines.document import Session, Subject
@@ -29,6 +32,21 @@ class Reference:
     latest: tuple[Series, ...]
     anchor: tuple[Series, ...] = ()
     """Empty where it would say nothing that the latest do not say."""
+
+
+def of_key(sessions: Sequence[Session], key: Mapping[str, str], across: Collection[str] = ()) -> tuple[Session, ...]:
+    """The sessions with this key, but for parts that are named in *across*."""
+    return tuple(one for one in sessions if not unlike_parts(one.key, key, across))
+
+
+def unlike_parts(one: Mapping[str, str], other: Mapping[str, str], across: Collection[str] = ()) -> tuple[str, ...]:
+    """Names of the parts in which two keys differ."""
+    return tuple(name for name in sorted({*one, *other}) if one.get(name) != other.get(name) and name not in across)
+
+
+def key_told(key: Mapping[str, str]) -> str:
+    """A key in words: `build=debug, region=eu`; empty where it has no part."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(key.items()))
 
 
 def known(sessions: Sequence[Session], subject: Subject) -> tuple[Series, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ HELP = "whether a run is worse than another, or than a baseline"
 _STATISTICS = ("p50", "p90", "p95", "mean")
 _USUAL = {"p50": 0.15}
 _ACROSS = ("model", "endpoint", "streaming")
+"""Conditions that may be let differ, beside the parts of the runs' keys."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", default="ttft|e2e", help="of which metric (default: ttft, or e2e of plain calls)")
     parser.add_argument("--confidence", type=_confidence, default=0.95, metavar="SHARE", help="(default: %(default)s)")
     parser.add_argument(
-        "--across", action="append", default=[], choices=_ACROSS, help="compare although this differs; may be repeated"
+        "--across",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compare although this differs: model, endpoint, streaming, or a part of baselines' keys; may be repeated",
     )
     add_store(parser)
 
@@ -56,12 +61,19 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: there is nothing to compare.
     """
     reference, candidates = sessions(arguments.a, arguments.store), sessions(arguments.b, arguments.store)
+    _check_across(arguments.across, {part for one in (*reference, candidates[-1]) for part in one.key})
     found = _compared(reference, candidates[-1], arguments)
     if not found.verdicts and not found.refused:
         raise UsageError(f"{arguments.a} and {arguments.b} have no test in common")
     _print(found)
     failed = any(str(verdict.outcome) == "failed" for verdicts in found.verdicts.values() for verdict in verdicts)
     return NO if failed else WRONG if found.refused else DONE
+
+
+def _check_across(asked: Sequence[str], parts: Collection[str]) -> None:
+    known = (*_ACROSS, *sorted(parts))
+    if unknown := [name for name in asked if name not in known]:
+        raise UsageError(f"--across {unknown[0]}: what may differ is {', '.join(known)}")
 
 
 @dataclass(slots=True)
@@ -101,21 +113,36 @@ def _claimed(
     reference: Sequence[Session], candidate: Session, arguments: argparse.Namespace, found: _Compared
 ) -> Iterator[tuple[Subject, Series, Regression, tuple[Series, ...]]]:
     """Every claim on a test that both have; what has no counterpart, or none like it, is noted."""
-    from pytest_llmperf.baselines.reference import claims_against, comparable, known, refusal
+    from pytest_llmperf.baselines.reference import claims_against, comparable, known, of_key, refusal
     from pytest_llmperf.core.conditions import conditions_of
 
+    of_its_key = of_key(reference, candidate.key, arguments.across)
     for entry in candidate.entries:
-        stored, conditions = known(reference, entry.subject), conditions_of(entry.series)
+        stored, conditions = known(of_its_key, entry.subject), conditions_of(entry.series)
         if reason := refusal(stored, conditions, ("B", "A"), arguments.across):
             found.refused[entry.subject.label] = reason
         alike = comparable(stored, conditions, arguments.across)
-        if not stored:
+        of_other_keys = [one for one in reference if one.series_of(entry.subject) is not None]
+        if not stored and of_other_keys:
+            found.refused[entry.subject.label] = _unlike(candidate.key, of_other_keys[-1].key, arguments.across)
+        elif not stored:
             found.new.append(entry.subject.label)
         for regression in _regressions(arguments) if alike else ():
             for claim, against in claims_against(regression, alike):
                 yield entry.subject, entry.series, claim, against
     there = {entry.subject for entry in candidate.entries}
-    found.gone += [entry.subject.label for entry in reference[-1].entries if entry.subject not in there]
+    latest = (of_its_key or reference)[-1]
+    found.gone += [entry.subject.label for entry in latest.entries if entry.subject not in there]
+
+
+def _unlike(one: Mapping[str, str], other: Mapping[str, str], across: Collection[str]) -> str:
+    from pytest_llmperf.baselines.reference import unlike_parts
+
+    told = [
+        f"{part} is {one.get(part, 'not told')} in B and {other.get(part, 'not told')} in A"
+        for part in unlike_parts(one, other, across)
+    ]
+    return f"{'; '.join(told)}: sessions of different keys are kept apart (--across compares them all the same)"
 
 
 def _regressions(arguments: argparse.Namespace) -> list[Regression]:

@@ -82,18 +82,20 @@ class _History:
 
 
 def _histories(every: Sequence[Session], arguments: argparse.Namespace) -> Iterator[_History]:
+    from pytest_llmperf.baselines.reference import key_told
     from pytest_llmperf.core.conditions import conditions_of
     from pytest_llmperf.core.observations import resolved_metric
 
-    for subject in dict.fromkeys(entry.subject for session in every for entry in session.entries):
+    for subject, key in dict.fromkeys((entry.subject, key_told(one.key)) for one in every for entry in one.entries):
         runs = [
             _Run(session.started, series, session.anchor)
             for session in every
-            if (series := session.series_of(subject)) is not None
+            if key_told(session.key) == key and (series := session.series_of(subject)) is not None
         ]
         last = runs[-1].series
         alike = tuple(one for one in runs if not conditions_of(one.series).differing(conditions_of(last)))
-        yield _History(subject.label, resolved_metric(arguments.metric, last), alike, len(runs) - len(alike))
+        name = f"{subject.label}, {key}" if key else subject.label
+        yield _History(name, resolved_metric(arguments.metric, last), alike, len(runs) - len(alike))
 
 
 def _print(console: Console, history: _History, arguments: argparse.Namespace, rules: Rules) -> None:

@@ -34,3 +34,5 @@ class Environment:
     """Name of the CI service, where one is known."""
     facts: dict[str, str] = field(default_factory=dict)
     """What other plugins know of where the run was made."""
+    baseline_key: dict[str, str] = field(default_factory=dict)
+    """What other plugins keep the sessions of a baseline apart by: those of another key are not compared with."""

@@ -97,10 +97,16 @@ def remarks(run: Run) -> Iterator[str]:
 
 def _differences(run: Run, name: str) -> str:
     """What of the environment changed, of what may change and can matter."""
+    from pytest_llmperf.baselines.reference import key_told, of_key
+
     try:
-        sessions = run.sessions(name)
+        every = run.sessions(name)
     except LLMPerfError:
         return ""  # said already
+    sessions = of_key(every, run.baseline_key)
+    if every and not sessions:
+        there = "; ".join(dict.fromkeys(key_told(session.key) or "no key" for session in every))
+        return f"there is none with {key_told(run.baseline_key) or 'no key'} (there: {there})"
     if not sessions:
         there = ", ".join(run.library.names) or "none yet"
         return f"there is none (baselines in {_shown(run, run.library.store)}: {there})"

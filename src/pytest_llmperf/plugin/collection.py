@@ -92,7 +92,7 @@ def _unusable_settings(run: Run) -> list[str]:
     if run.settings.anchor and run.settings.save is None and not run.settings.withheld:
         return ["--llmperf-anchor is said of a session that is saved: add --llmperf-save=NAME"]
     try:
-        _ = run.prices, run.protocols, run.reference
+        _ = run.prices, run.protocols, run.facts, run.baseline_key, run.reference
         if run.settings.backend == "simulate":
             _ = run.profile
         if run.settings.html is not None:

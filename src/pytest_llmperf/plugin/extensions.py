@@ -86,10 +86,16 @@ def profile_file(config: pytest.Config, name: str) -> str | Path:
 
 def facts(config: pytest.Config) -> dict[str, str]:
     """What other plugins say of where the run is made."""
-    found: dict[str, str] = {}
-    for said in config.hook.pytest_llmperf_environment(config=config):
-        found |= {str(name): str(value) for name, value in _mapping(said, "pytest_llmperf_environment").items()}
-    return dict(sorted(found.items()))
+    return _texts(config.hook.pytest_llmperf_environment(config=config), "pytest_llmperf_environment")
+
+
+def baseline_key(config: pytest.Config) -> dict[str, str]:
+    """What other plugins keep the sessions of a baseline apart by.
+
+    Raises:
+        UsageError: an answer is no mapping.
+    """
+    return _texts(config.hook.pytest_llmperf_baseline_key(config=config), "pytest_llmperf_baseline_key")
 
 
 def sections(config: pytest.Config, report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -125,6 +131,14 @@ def _each(answers: Sequence[Any], hook: str, kind: type = object) -> Iterator[An
             if not isinstance(one, kind):
                 raise pytest.UsageError(f"{hook}: {one!r} is no {kind.__name__}")
             yield one
+
+
+def _texts(answers: Sequence[Any], hook: str) -> dict[str, str]:
+    """The answers as one; of two that name the same, the one that was asked first counts, as for other hooks."""
+    found: dict[str, str] = {}
+    for said in reversed(answers):
+        found |= {str(name): str(value) for name, value in _mapping(said, hook).items()}
+    return dict(sorted(found.items()))
 
 
 def _mapping(answer: Any, hook: str) -> Mapping[str, Any]:

@@ -67,7 +67,9 @@ class Held:
 
     regression: Regression
     known: tuple[Series, ...]
-    """What the baseline knows of the test and arm since its anchor, oldest first."""
+    """What the baseline knows of the test and arm since its anchor, oldest first, in sessions of the run's key."""
+    key: str = ""
+    """What the sessions are kept apart by, in words."""
 
     def claims(self) -> tuple[tuple[Regression, tuple[Series, ...]], ...]:
         """What will be claimed against which sessions, if the run is made under the conditions of the latest one."""
@@ -107,13 +109,14 @@ class Held:
         claim, accepted = self.regression, len(self.known)
         if not claim.baseline:
             return f"{claim.mark} {UNJUDGED}"
+        of_key = f" with {self.key}" if self.key else ""
         if not accepted:
-            return f"{claim.against} does not know this test: --llmperf-save={claim.baseline} accepts it"
+            return f"{claim.against} does not know this test{of_key}: --llmperf-save={claim.baseline} accepts it"
         if accepted >= LEAST_SESSIONS:
             return ""
         return (
-            f"{claim.against} has {wording.count(accepted, 'session')}: until {LEAST_SESSIONS} are accepted, nobody "
-            "knows how much one day differs from the next, and a bad day can look like a regression"
+            f"{claim.against} has {wording.count(accepted, 'session')}{of_key}: until {LEAST_SESSIONS} are accepted, "
+            "nobody knows how much one day differs from the next, and a bad day can look like a regression"
         )
 
 
@@ -143,12 +146,12 @@ def held_against(claims: Sequence[Regression], test: Subject, run: Run) -> tuple
         ValueError: the run is strict, and there are none.
         BaselineError: a file of the baseline is damaged, newer than this version, or cannot be read.
     """
-    from pytest_llmperf.baselines.reference import known
+    from pytest_llmperf.baselines.reference import key_told, known, of_key
 
     held = []
     for claim in claims:
-        sessions = run.sessions(claim.baseline) if claim.baseline else ()
-        held.append(Held(claim, known(sessions, replace(test, arm=claim.arm or ""))))
+        sessions = of_key(run.sessions(claim.baseline), run.baseline_key) if claim.baseline else ()
+        held.append(Held(claim, known(sessions, replace(test, arm=claim.arm or "")), key_told(run.baseline_key)))
         if run.settings.strict_baseline and not held[-1].known:
             raise ValueError(held[-1].note)
     return tuple(held)

@@ -129,6 +129,16 @@ class Run:
         return Library(self.config.rootpath / self.settings.store)
 
     @cached_property
+    def facts(self) -> dict[str, str]:
+        """What other plugins say of where the run is made."""
+        return extensions.facts(self.config)
+
+    @cached_property
+    def baseline_key(self) -> dict[str, str]:
+        """What other plugins keep sessions apart by."""
+        return extensions.baseline_key(self.config)
+
+    @cached_property
     def _sessions(self) -> dict[str, tuple[Session, ...]]:
         return {}
 
@@ -139,7 +149,7 @@ class Run:
         return tuple(dict.fromkeys([*names, *self._sessions]))
 
     def sessions(self, name: str) -> tuple[Session, ...]:
-        """The sessions of a baseline, read once.
+        """The sessions of a baseline, of whichever key, read once.
 
         Raises:
             BaselineError: a file of it is damaged, newer than this version, or cannot be read.
@@ -199,7 +209,8 @@ class Run:
             # Workers share the processors, which matters where time is real and nowhere else.
             workers=worker_count(self.config) if "realtime" in clocks else 0,
             prices=self.prices.source,
-            facts=extensions.facts(self.config),
+            facts=self.facts,
+            baseline_key=self.baseline_key,
             ci="GitHub Actions" if os.environ.get("GITHUB_ACTIONS") else "yes" if os.environ.get("CI") else "",
         )
 

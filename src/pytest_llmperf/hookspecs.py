@@ -9,7 +9,7 @@ What is called `Call`, `Exchange` and `Generation` here is in `pytest_llmperf.te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -140,7 +140,9 @@ def pytest_llmperf_baseline_key(config: pytest.Config) -> Mapping[str, str]:  # 
 
 @hookspec
 def pytest_llmperf_report_section(config: pytest.Config, report: Report) -> tuple[str, Sequence[str]] | None:
-    """A section below the table in the terminal, and in the JSON report: its title and its lines.
+    """A section below the table in the terminal, and in the JSON, Markdown and HTML reports: its title and its lines.
+
+    `llmperf report` renders it again from the JSON report, where the plugin is no more. A CSV file has calls only.
 
     Example::
 
@@ -150,13 +152,17 @@ def pytest_llmperf_report_section(config: pytest.Config, report: Report) -> tupl
 
 
 @hookspec(firstresult=True)
-def pytest_llmperf_gate(item: pytest.Item, verdict: Verdict) -> Gate | None:
+def pytest_llmperf_gate(
+    config: pytest.Config, item: pytest.Item | None, nodeid: str, keywords: Collection[str], verdict: Verdict
+) -> Gate | None:
     """What a verdict does to its test; the first that is not None counts. The verdict itself stays what was shown.
 
     Without a word from here a failed claim fails the test, an undecided one does what `--llmperf-inconclusive` says.
+    *keywords* are the names that `-k` knows the test by, those of its marks among them. *item* is None where several
+    processes measured the test together (`--dist=each`): the one that judges has collected nothing.
 
     Example::
 
-        def pytest_llmperf_gate(item, verdict):
-            return "warn" if item.get_closest_marker("trial") and verdict.outcome != "passed" else None
+        def pytest_llmperf_gate(keywords, verdict):
+            return "warn" if "trial" in keywords and verdict.outcome != "passed" else None
     """

@@ -11,7 +11,8 @@ from pytest_llmperf.reports import json_file
 def written(tmp_path):
     """The path of a JSON report."""
     path = tmp_path / "run.json"
-    made = report(result(verdicts=[verdict("failed")], series_=[series(calls(3))]))
+    added = (("seen", ("one test",)),)
+    made = report(result(verdicts=[verdict("failed")], series_=[series(calls(3))]), sections=added)
     path.write_text(json_file.text(json_file.document(made)), encoding="utf-8")
     return path
 
@@ -22,7 +23,9 @@ def test_every_format_is_written_from_the_numbers(written, tmp_path):
     asked = [f"--html={out / 'r.html'}", f"--markdown={out / 'r.md'}", f"--csv={out / 'r.csv'}"]
     assert main(["report", str(written), *asked]) == 0
     assert (out / "r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    assert (out / "r.md").read_text(encoding="utf-8").startswith("## llmperf: 0 of 1 claim passed, 1 failed\n")
+    markdown = (out / "r.md").read_text(encoding="utf-8")
+    assert markdown.startswith("## llmperf: 0 of 1 claim passed, 1 failed\n")
+    assert markdown.endswith("### seen\n\n- one test\n")
     assert len((out / "r.csv").read_text(encoding="utf-8").splitlines()) == 4
 
 

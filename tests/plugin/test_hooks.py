@@ -183,14 +183,15 @@ def pytest_llmperf_baseline_key(): return {"region": os.environ["REGION"], "buil
 
 
 def test_a_section_of_the_report(suite):
-    """It stands once below the table and in the JSON report; who has nothing to say says None."""
+    """It stands once below the table and in each of the files; who has nothing to say says None."""
     conftest = """
 def pytest_llmperf_report_section(report):
     return ("seen", [f"{len(report.tests)} tests"]) if report.tests else None
 """
-    ran = suite(SOURCE, conftest=conftest)
+    ran = suite(SOURCE, "--llmperf-markdown=report.md", conftest=conftest)
     assert ran.out.count("llmperf: seen\n  1 tests\n") == 1
     assert ran.report["sections"] == [{"title": "seen", "lines": ["1 tests"]}]
+    assert (ran.path / "report.md").read_text().endswith("### seen\n\n- 1 tests\n")
 
 
 CLAIMS = """
@@ -221,6 +222,47 @@ def test_a_gate(suite, gate, outcomes):
     ran = suite(CLAIMS, conftest=f"def pytest_llmperf_gate(item, verdict):\n    {gate}\n")
     assert ran.outcomes == outcomes, ran.text
     assert [test["outcome"] for test in ran.report["tests"]] == ["failed", "inconclusive"]
+
+
+GATED = """
+import pytest
+from talk import *
+
+@pytest.mark.trial
+@pytest.mark.llmperf(rounds=40, concurrency=2)
+@pytest.mark.latency(p50_ms=1)
+async def test_trial(): await ask_async()
+
+@pytest.mark.llmperf(rounds=40, concurrency=2)
+@pytest.mark.latency(p50_ms=1)
+async def test_strict(): await ask_async()
+
+@pytest.mark.llmperf(rounds=40, concurrency=2)
+@pytest.mark.latency(p50_ms=1)
+async def test_asked_for_its_item(): await ask_async()
+"""
+
+
+def test_a_gate_of_what_several_processes_measured(suite):
+    """It knows the test by node id and keywords, and has no item: the process that judges has collected nothing."""
+    conftest = """
+def pytest_configure(config):
+    config.addinivalue_line("markers", "trial: a claim on trial")
+
+def pytest_llmperf_gate(item, nodeid, keywords, verdict):
+    if "item" in nodeid:
+        return item.get_closest_marker("trial")
+    if "trial" in keywords:
+        return "warn"
+"""
+    ran = suite(GATED, "-n2", "--dist=each", conftest=conftest)
+    assert ran.outcomes == {"failed": 2, "passed": 1, "parts": 6}, ran.text
+    assert "PASSED" not in ran.out
+    outcomes = {test["nodeid"].rpartition("::")[2]: test["outcome"] for test in ran.report["tests"]}
+    assert outcomes == {"test_trial": "failed", "test_strict": "failed", "test_asked_for_its_item": "error"}
+    assert "LLMPerfWarning: p50 e2e <= 1 ms does not hold" in ran.out
+    (broken,) = [test for test in ran.report["tests"] if test["outcome"] == "error"]
+    assert broken["error"].startswith("pytest_llmperf_gate, asked for no item since")
 
 
 def test_a_failed_claim_that_is_let_pass_is_named(suite):

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from factories import calls, failed_measurement, report, result, series, verdict
+from factories import calls, environment, failed_measurement, report, result, series, verdict
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.reports import html_file, json_file
@@ -15,8 +15,8 @@ from pytest_llmperf.reports import html_file, json_file
 WILD = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>{{ 7 * 7 }}"
 
 
-def page(*results):
-    return html_file.render(json.loads(json_file.text(json_file.document(report(*results)))))
+def page(*results, **fields):
+    return html_file.render(json.loads(json_file.text(json_file.document(report(*results, **fields)))))
 
 
 def scripts(text):
@@ -54,6 +54,14 @@ class TestPage:
         assert text.count("<table") == text.count("<caption") == 3
         assert text.count('class="plot"') == len(re.findall(r'class="plot" role="img" aria-label="[^"]+"', text)) == 2
 
+    def test_what_other_plugins_add(self):
+        """Sections at the end, facts and the baseline's key where it was made."""
+        where = environment(facts={"rack": "7"}, baseline_key={"build": "x", "region": "eu"})
+        text = page(environment=where, sections=(("seen", ("one", "two")),))
+        assert re.search(r'<h2 id="added-1">seen</h2>\s*<ul class="told"><li>one</li><li>two</li></ul>', text)
+        assert "<dt>rack</dt><dd>7</dd>" in text
+        assert "<dt>baseline key</dt><dd>build=x, region=eu</dd>" in text
+
     def test_formulas_stand_by_the_metrics(self):
         """What a number means is said where it is."""
         assert "first content delta − first attempt&#39;s last request byte" in page(result(series_=[series(calls(2))]))
@@ -70,7 +78,7 @@ class TestSafety:
             error=WILD,
             location=(WILD, 3),
         )
-        text = page(made)
+        text = page(made, sections=((WILD, (WILD,)),), environment=environment(facts={WILD: WILD}))
         assert "<script>alert" not in text
         assert "<img" not in text.replace(html_file._library(), "")
         assert "{{ 7 * 7 }}" in text

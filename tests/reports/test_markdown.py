@@ -17,8 +17,8 @@ FIGURES = (
 )
 
 
-def document(*results):
-    return json.loads(json_file.text(json_file.document(report(*results))))
+def document(*results, **fields):
+    return json.loads(json_file.text(json_file.document(report(*results, **fields))))
 
 
 def cells(line):
@@ -92,6 +92,12 @@ class TestRender:
         text = render(document(result(verdicts=[verdict(arm="warm")], series_=arms)))
         heading, row = (line for line in text.splitlines() if line.startswith(("| outcome", "| ✅")))
         assert dict(zip(cells(heading), cells(row), strict=True))["arm"] == "warm"
+
+    def test_what_other_plugins_add_stands_at_the_end(self):
+        """A heading and a list for each, of words that stay words."""
+        added = (("slow *ones*", ("<b>", "two\nlines")), ("empty", ()))
+        text = render(document(result(verdicts=[verdict()], notes=("old",)), sections=added))
+        assert text.endswith("\n- note: old\n\n### slow \\*ones\\*\n\n- &lt;b&gt;\n- two<br>lines\n\n### empty\n")
 
     def test_a_run_without_tests_is_a_heading(self):
         """And no empty table."""

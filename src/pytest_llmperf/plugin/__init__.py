@@ -160,11 +160,11 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_llmperf_gate(item: pytest.Item, verdict: Any) -> Any:
+def pytest_llmperf_gate(config: pytest.Config, verdict: Any) -> Any:
     """What a verdict does to its test, where no other plugin has a word for it."""
     from pytest_llmperf.plugin.extensions import own_gate
 
-    return own_gate(verdict, item.config.stash[SETTINGS].inconclusive)
+    return own_gate(verdict, config.stash[SETTINGS].inconclusive)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -247,9 +247,9 @@ def told(result: TestResult, settings: Settings) -> str:
 
 
 def _end_as(execution: Execution, result: TestResult) -> None:
-    gates = {verdict.outcome: set[str]() for verdict in result.verdicts}
+    item, gates = execution.item, {verdict.outcome: set[str]() for verdict in result.verdicts}
     for verdict in result.verdicts:
-        gates[verdict.outcome].add(gate(execution.item, verdict))
+        gates[verdict.outcome].add(gate(verdict, item.config, item.nodeid, frozenset(item.keywords), item))
     if "fail" in gates.get(Outcome.FAILED, ()):
         raise ClaimFailed(told(result, execution.run.settings), pytrace=False)
     asked = set().union(*gates.values())

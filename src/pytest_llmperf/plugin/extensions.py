@@ -6,7 +6,7 @@ answer to `pytest_llmperf_gate`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,13 +104,16 @@ def sections(config: pytest.Config, report: Report) -> tuple[tuple[str, tuple[st
     return tuple((str(title), tuple(map(str, lines))) for title, lines in said)
 
 
-def gate(item: pytest.Item, verdict: Verdict) -> Gate:
-    """What a verdict does to its test.
+def gate(
+    verdict: Verdict, config: pytest.Config, nodeid: str, keywords: Collection[str], item: pytest.Item | None = None
+) -> Gate:
+    """What a verdict does to its test, which only the process that ran it has as an *item*.
 
     Raises:
         UsageError: a plugin says something else.
     """
-    said: Gate = item.ihook.pytest_llmperf_gate(item=item, verdict=verdict)
+    hooks = config.hook if item is None else item.ihook
+    said: Gate = hooks.pytest_llmperf_gate(config=config, item=item, nodeid=nodeid, keywords=keywords, verdict=verdict)
     if said not in _GATES:
         raise UsageError(f"pytest_llmperf_gate: {said!r} is none of {', '.join(_GATES)}")
     return said

@@ -24,6 +24,7 @@ from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.plugin import conclusion
 from pytest_llmperf.plugin.delivery import REPORT_KEY, named
+from pytest_llmperf.plugin.extensions import gate
 from pytest_llmperf.plugin.marks import Scenario
 from pytest_llmperf.plugin.regressions import Held, held_against, notes_on
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run
@@ -111,11 +112,18 @@ class Parts:
         for whole, gathered in zip(wholes, by_test.values(), strict=True):
             yield self._report(*whole.judged(every), gathered.report)
 
+    def _gates(self, result: TestResult, one: pytest.TestReport) -> set[str]:
+        return {gate(verdict, self.run.config, one.nodeid, frozenset(one.keywords)) for verdict in result.verdicts}
+
     def _report(self, result: TestResult, error: str, one: pytest.TestReport) -> pytest.TestReport:
-        settings = self.run.settings
-        if result.outcome == "inconclusive" and settings.inconclusive == "warn":
+        try:
+            gates = self._gates(result, one)
+        except Exception as trouble:  # noqa: BLE001 - a hook of others, which may have asked for the item
+            error = f"pytest_llmperf_gate, asked for no item since several processes measured it: {trouble!r}"
+            result, gates = replace(result, outcome="error", error=error), set()
+        settings, failing = self.run.settings, "fail" in gates or result.outcome == "error"
+        if "warn" in gates and not failing:
             _warn(self.run.config, result)
-        failing = result.outcome in ("failed", "error", *(["inconclusive"] if settings.inconclusive == "fail" else []))
         report = pytest.TestReport(
             nodeid=one.nodeid,
             location=one.location,

@@ -111,6 +111,7 @@ def render(document: Document) -> str:
             counted=rows.counted(document),
             notes=rows.notes(document),
             overviews=overviews(document),
+            added=document.get("sections", ()),
             headings=[f"{name} {statistic}" if statistic != "mean" else name for name, statistic in HEADLINE],
             headline=headline,
             statistics=STATISTICS,

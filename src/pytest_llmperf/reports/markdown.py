@@ -1,7 +1,7 @@
 """The report as GitHub-flavoured Markdown: for a file, a comment or a step's summary.
 
-A table of claims for each source of numbers, the gravest outcome first, then the metrics in short. Texts of tests come
-from anywhere: none of them can end a cell, begin markup or become HTML.
+A table of claims for each source of numbers, the gravest outcome first, then the metrics in short, then what other
+plugins add. Texts come from anywhere: none of them can end a cell, begin markup or become HTML.
 """
 
 from __future__ import annotations
@@ -53,19 +53,20 @@ def render(document: Document, *, most_bytes: int | None = None) -> str:
     left = None if most_bytes is None else max(most_bytes - _bytes([*_head(document), *_frame(found)]), 0)
     kept, left = _fitting([(place, _claim(row, with_arm=armed(found[place].rows))) for _, place, row in ranked], left)
     figures, left = _fitting([(place, line) for place, one in enumerate(found) for line in _figures(one)], left)
-    remarks, left = _fitting([(0, line) for line in _remarks(document)], left)
+    closing = [(0, line) for line in (*_remarks(document), *_added(document))]
+    closed, left = _fitting(closing, left)
     lines = _head(document)
     for place, section in enumerate(found):
         lines += [*_opening(section), *(line for number, line in kept if number == place), ""]
         if own := [line for number, line in figures if number == place]:
             lines += [*_figures_opening(section), *own, "", "</details>", ""]
-    lines += [line for _, line in remarks]
+    lines += [line for _, line in closed]
     together = [line for one in overviews(document) for line in _overview(one)]
     if left is None or _bytes(together) <= left:
         lines += together
         together = []
-    missing = len(ranked) - len(kept)
-    if missing or together or (left is not None and len(figures) < sum(len(list(_figures(one))) for one in found)):
+    missing, every = len(ranked) - len(kept), sum(len(list(_figures(one))) for one in found) + len(closing)
+    if missing or together or len(figures) + len(closed) < every:
         lines += ["", _left_out(missing)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -172,6 +173,13 @@ def _overview(one: Overview) -> Iterator[str]:
     yield ""
     for remark in one.below:
         yield f"- {words(remark)}"
+
+
+def _added(document: Document) -> Iterator[str]:
+    """The sections of other plugins."""
+    for section in document.get("sections", ()):
+        yield from ("", f"### {words(section['title'])}", "")
+        yield from (f"- {words(line)}" for line in section["lines"])
 
 
 def _left_out(rows: int) -> str:

@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from factories import verdict
+from pytest_llmperf import wire
+from pytest_llmperf.simulator.profile import shipped
+
 SOURCE = """
 import pytest
 from talk import *
@@ -291,6 +295,15 @@ def test_answers_that_cannot_be_used(suite, conftest, said):
     ran = suite(CLAIMS, conftest=conftest)
     assert ran.code != 0
     assert said in ran.text
+
+
+def test_our_own_parts_are_answers_to_the_same_hooks(pytestconfig):
+    """The last ones."""
+    hook = pytestconfig.hook
+    assert hook.pytest_llmperf_protocols(config=pytestconfig)[-1] == wire.PROTOCOLS
+    assert sorted(hook.pytest_llmperf_profiles(config=pytestconfig)[-1]) == shipped()
+    asked = {"config": pytestconfig, "item": None, "nodeid": "", "keywords": ()}
+    assert hook.pytest_llmperf_gate(**asked, verdict=verdict("failed")) == "fail"
 
 
 def test_no_hook_is_asked_without_marked_tests(suite):

@@ -160,6 +160,22 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_llmperf_protocols() -> Any:
+    """Our own, asked after those of other plugins."""
+    from pytest_llmperf.wire import PROTOCOLS
+
+    return PROTOCOLS
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_llmperf_profiles() -> Any:
+    """The shipped ones; a name that another plugin gives goes before ours."""
+    from pytest_llmperf.simulator.profile import shipped_files
+
+    return shipped_files()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_llmperf_gate(config: pytest.Config, verdict: Any) -> Any:
     """What a verdict does to its test, where no other plugin has a word for it."""
     from pytest_llmperf.plugin.extensions import own_gate

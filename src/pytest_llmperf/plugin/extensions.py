@@ -1,7 +1,8 @@
 """What other plugins add, gathered from their hooks and checked: an answer that cannot be used names hook and value.
 
-Our own parts are asked by the same hooks where that costs a run without marked tests nothing: `own_gate` is the last
-answer to `pytest_llmperf_gate`.
+Our own protocols, profiles and gate are the last answers to the same hooks, and metrics of others stand in the table of
+our own. Two things are not asked by their hooks: our prices, since a price that is not known has a reason, which the
+hook's answer cannot say; and our facts of the environment, which have fields of their own in the report.
 """
 
 from __future__ import annotations
@@ -52,14 +53,12 @@ def protocols(config: pytest.Config) -> Sequence[Protocol]:
     Raises:
         UsageError: one lacks what a protocol has.
     """
-    from pytest_llmperf import wire
-
     found: list[Any] = list(_each(config.hook.pytest_llmperf_protocols(config=config), "pytest_llmperf_protocols"))
     for one in found:
         lacking = [name for name in ("NAME", "INPUT_HOLDS_CACHED", "recognises", "decode") if not hasattr(one, name)]
         if lacking:
             raise UsageError(f"pytest_llmperf_protocols: {one!r} has no {lacking[0]}")
-    return (*found, *wire.PROTOCOLS)
+    return tuple(found)
 
 
 def prices(config: pytest.Config, lines: Sequence[str]) -> PriceBook:
@@ -77,10 +76,8 @@ def prices(config: pytest.Config, lines: Sequence[str]) -> PriceBook:
 
 
 def profile_file(config: pytest.Config, name: str) -> str | Path:
-    """The file that a profile's name stands for with another plugin, else the name itself."""
-    found: dict[str, str | Path] = {}
-    for named in config.hook.pytest_llmperf_profiles(config=config):
-        found |= _mapping(named, "pytest_llmperf_profiles")
+    """The file that a profile's name stands for, else the name itself, which may be a path."""
+    found = _texts(config.hook.pytest_llmperf_profiles(config=config), "pytest_llmperf_profiles")
     return Path(found[name]) if name in found else name
 
 

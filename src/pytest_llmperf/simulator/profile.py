@@ -258,7 +258,12 @@ def load(name_or_path: str | Path) -> Profile:
 
 def shipped() -> list[str]:
     """The names of the shipped profiles."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    return list(shipped_files())
+
+
+def shipped_files() -> dict[str, Path]:
+    """The files of the shipped profiles, by name in alphabetical order."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
 @cache

@@ -1,9 +1,11 @@
 """Files of cassettes: read whole or refused, written whole or not at all, journalled line by line."""
 
+import asyncio
 import json
 import os
 import re
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -179,6 +181,30 @@ class TestJournal:
             assert len(recovered(path)) == number + 1
         journal.close()
         assert all(map(same, recovered(path), [interaction(b"\xff\x00", number=number) for number in range(3)]))
+
+    def test_in_an_event_loop_a_thread_writes(self, tmp_path):
+        """No disk holds up the loop; the lines come in order, and what fails is raised when all is to be there."""
+        path, threads = journal_of(tmp_path / "tape.yaml"), []
+        journal = Journal(path)
+        written = journal._write
+        journal._write = lambda line: (threads.append(threading.get_ident()), written(line))
+
+        async def record():
+            for number in range(3):
+                journal.add(interaction(number=number))
+
+        asyncio.run(record())
+        journal.settle()
+        assert threading.get_ident() not in threads
+        assert all(map(same, recovered(path), [interaction(number=number) for number in range(3)]))
+        journal.add(interaction(number=3))
+        assert (len(threads), threads[-1]) == (4, threading.get_ident())
+        journal.close()
+        journal.path = tmp_path
+        asyncio.run(record())
+        with pytest.raises(IsADirectoryError):
+            journal.settle()
+        journal.close()
 
     def test_a_line_that_was_cut(self, tmp_path):
         """What was being written when the process died is left out."""

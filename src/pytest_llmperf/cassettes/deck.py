@@ -133,6 +133,8 @@ class Deck:
         self._keep_ended()
         if self._trouble is not None:
             raise self._trouble
+        if self._journal is not None:
+            self._journal.settle()
 
     def _started_ns(self, interaction: Interaction) -> int:
         """When the attempt began, had the recording begun with the first request of now."""

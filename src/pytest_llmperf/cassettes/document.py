@@ -2,7 +2,8 @@
 
 The layout is vcrpy's, and `timeline` says what is added. A file is replaced in one step, so that a crash leaves the old
 one or the new one. While recording, each exchange goes to a journal beside it as soon as it ends: one JSON line, so
-that killing the process loses what was under way and nothing else.
+that killing the process loses what was under way and nothing else. In an event loop, which no disk may hold up, a
+thread writes the lines; there the last one may be lost too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -23,6 +26,7 @@ from vcr.serializers import yamlserializer
 from pytest_llmperf.cassettes import timeline
 from pytest_llmperf.cassettes.errors import CassetteMissing, CassetteUnreadable
 from pytest_llmperf.cassettes.timeline import Timing
+from pytest_llmperf.clock.running import in_event_loop
 
 VERSION = 1
 """Of vcrpy's layout."""
@@ -134,17 +138,44 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: IO[str] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._unwritten: deque[Future[None]] = deque()
 
     def add(self, interaction: Interaction) -> None:
-        """Write an exchange down; once this returns, only a failing machine can lose it."""
+        """Write an exchange down; once this returns, or in an event loop `settle`, only a failing machine can lose it.
+
+        Raises:
+            OSError: it, or one before it, could not be written.
+        """
+        line = json.dumps(_for_json(as_plain(interaction)), separators=(",", ":")) + "\n"
+        if in_event_loop():
+            self._thread = self._thread or ThreadPoolExecutor(1, "llmperf-journal")
+            self._unwritten.append(self._thread.submit(self._write, line))
+        else:
+            self.settle()
+            self._write(line)
+
+    def settle(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            OSError: something could not be.
+        """
+        while self._unwritten:
+            self._unwritten.popleft().result()
+
+    def _write(self, line: str) -> None:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a", encoding="utf-8", newline="")
-        self._file.write(json.dumps(_for_json(as_plain(interaction)), separators=(",", ":")) + "\n")
+        self._file.write(line)
         self._file.flush()
 
     def close(self) -> None:
         """Leave the journal as it is, for the recording to be continued."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
         if self._file is not None:
             self._file.close()
             self._file = None

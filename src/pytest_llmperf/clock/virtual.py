@@ -18,7 +18,6 @@ most one stay in a process, since it replaces functions of the module `time`.
 
 import asyncio
 import socket
-import sys
 import threading
 import warnings
 from asyncio import selector_events
@@ -35,6 +34,7 @@ from pytest_llmperf.clock.errors import (
     UnsupportedThread,
     VirtualDeadlock,
 )
+from pytest_llmperf.clock.running import in_event_loop, in_trio
 from pytest_llmperf.clock.swaps import Swaps
 from pytest_llmperf.clock.virtual_clock import VirtualClock
 from pytest_llmperf.clock.virtual_loop import TakenLoop, missing_names
@@ -116,7 +116,7 @@ def enter_sync(clock: VirtualClock, *, real_io: RealIOPolicy = "hybrid") -> Iter
         VirtualDeadlock: Nothing could happen any more.
         RealIO: With ``real_io="refuse"``, something real was begun.
     """
-    if asyncio._get_running_loop() is not None or _in_trio():
+    if in_event_loop():
         raise UnsupportedLoop("an event loop runs in this thread: enter its virtual time with `enter_loop`")
     stay = _Stay(clock, real_io)
     with stay.between_entry_and_exit():
@@ -318,17 +318,6 @@ class _Stay:
 
 
 def _why_no_loop() -> str:
-    if _in_trio():
+    if in_trio():
         return "trio keeps its own time: its MockClock is for tests, or use asyncio or the realtime clock"
     return "no event loop runs here: use `enter_sync` for synchronous code"
-
-
-def _in_trio() -> bool:
-    trio = sys.modules.get("trio")
-    if trio is None:
-        return False
-    try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
-        return False
-    return True

@@ -83,6 +83,11 @@ class PriceBook:
         return own if self.ask is None else f"plugins, {own}"
 
 
+def load_table() -> None:
+    """Read the library's table now: left to the first answer, files would be read inside the test's event loop."""
+    _listed_cost(("of no provider",), "", Usage(), None)
+
+
 def parse_prices(lines: list[str]) -> dict[str, Price]:
     """Own prices from lines such as `claude-opus-4 = 15, 75` or with cache write and read: `m = 15, 75, 18.75, 1.5`.
 

@@ -62,13 +62,14 @@ def protocols(config: pytest.Config) -> Sequence[Protocol]:
 
 
 def prices(config: pytest.Config, lines: Sequence[str]) -> PriceBook:
-    """What answers cost: by other plugins, by the ini file's *lines*, by the table of the library.
+    """What answers cost: by other plugins, by the ini file's *lines*, by the table of the library, which is read here.
 
     Raises:
         UsageError: a line cannot be read.
     """
-    from pytest_llmperf.core.pricing import PriceBook, parse_prices
+    from pytest_llmperf.core.pricing import PriceBook, load_table, parse_prices
 
+    load_table()
     ask, own = config.hook.pytest_llmperf_price, parse_prices(list(lines))
     if not ask.get_hookimpls():
         return PriceBook(own)

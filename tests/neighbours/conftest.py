@@ -6,6 +6,7 @@ A process takes seconds to start, so that what can be asked in one run is asked 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -19,16 +20,24 @@ from plugin.conftest import INI, TALK, Ran, _is_ours
 def suite(tmp_path_factory):
     """Run a suite under a name, once: its source, then arguments of pytest; warnings are errors, marks strict.
 
-    *without* leaves the plugin out.
+    *without* leaves the plugin out; *again* is the name of a run that finds what the suite's run under *name* left.
     """
     done = {}
 
     def run(
-        name: str, source: str, *arguments: str, backend: str = "simulate", without: bool = False, **files: str
+        name: str,
+        source: str,
+        *arguments: str,
+        backend: str = "simulate",
+        without: bool = False,
+        again: str = "",
+        **files: str,
     ) -> Ran:
-        if name in done:
-            return done[name]
-        path = tmp_path_factory.mktemp(name)
+        if (again or name) in done:
+            return done[again or name]
+        path = tmp_path_factory.mktemp(again or name)
+        if again:
+            shutil.copytree(done[name].path, path, dirs_exist_ok=True)
         for file, text in {"test_suite": source, "talk": TALK, **files}.items():
             (path / f"{file}.py").write_text(textwrap.dedent(text))
         ini = INI.format(backend=backend).replace("= always", "= error")
@@ -44,7 +53,7 @@ def suite(tmp_path_factory):
             text=True,
             timeout=200,
         )
-        done[name] = Ran(ended.returncode, ended.stdout, ended.stderr, path)
-        return done[name]
+        done[again or name] = Ran(ended.returncode, ended.stdout, ended.stderr, path)
+        return done[again or name]
 
     return run

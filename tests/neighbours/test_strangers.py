@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 SUITE = '''
-import asyncio, json, ssl
+import asyncio, json, ssl, unittest
 from concurrent.futures import ThreadPoolExecutor
 import anthropic, httpx2, openai, pytest
 
@@ -58,13 +58,30 @@ class Streaming(httpx2.BaseTransport):
 
 
 class Endless(httpx2.AsyncBaseTransport):
-    def __init__(self):
-        self.asked = asyncio.Event()
+    """Answers nothing, or begins to and never ends."""
+
+    def __init__(self, *begun):
+        self.asked, self.begun = asyncio.Event(), begun
 
     async def handle_async_request(self, request):
         saw()
+        if self.begun:
+            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=self.body())
         self.asked.set()
         await asyncio.Event().wait()
+
+    async def body(self):
+        for one in self.begun:
+            yield one
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+BEGUN = (
+    event("message_start", message=SAID | {"content": []}),
+    event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    event("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hi"}),
+)
 
 
 def sync(transport=None, **options):
@@ -145,10 +162,57 @@ async def test_a_cancelled_task():
 
 @pytest.mark.asyncio
 async def test_a_timeout():
-    async with asynchronous(Endless()) as client:
+    endless = Endless()
+
+    async def over(limit):
+        await endless.asked.wait()
+        limit.reschedule(0)
+
+    async with asynchronous(endless) as client:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+                group.create_task(over(limit))
                 await client.messages.create(**ASKED)
+
+
+@pytest.mark.asyncio
+async def test_an_async_stream_left_early():
+    async with asynchronous(Endless(*BEGUN)) as client:
+        async with await client.messages.create(**ASKED, stream=True) as stream:
+            async for got in stream:
+                if got.type == "content_block_delta":
+                    break
+
+
+@pytest.mark.asyncio
+async def test_a_stream_cancelled_midway():
+    endless = Endless(*BEGUN)
+
+    async def read(client):
+        async with await client.messages.create(**ASKED, stream=True) as stream:
+            async for _ in stream: ...
+
+    async with asynchronous(endless) as client:
+        task = asyncio.ensure_future(read(client))
+        await endless.asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.mark.anyio
+async def test_under_anyio(anyio_backend):
+    async with asynchronous() as client:
+        await client.messages.create(**ASKED)
+
+
+class TestOfOld(unittest.TestCase):
+    def setUp(self):
+        self.client = sync()
+        self.addCleanup(self.client.close)
+
+    def test_of_old(self):
+        self.assertTrue(self.client.messages.create(**ASKED))
 
 
 def test_red(shared):
@@ -189,7 +253,13 @@ REQUESTS = {
     "test_several_at_once": 3,
     "test_a_cancelled_task": 1,
     "test_a_timeout": 1,
+    "test_an_async_stream_left_early": 1,
+    "test_a_stream_cancelled_midway": 1,
+    "test_under_anyio[asyncio]": 1,
+    "test_under_anyio[trio]": 1,
+    "test_of_old": 1,
 }
+OUTCOMES = {"passed": 16, "failed": 1, "xfailed": 1, "skipped": 1}
 ORDER = ("-p", "no:randomly")
 
 
@@ -210,14 +280,14 @@ def test_nothing_changes_where_we_are_not_used(suite):
     """The same outcomes as without us, the same requests, and no word of us."""
     pytest.importorskip("openai")
     without, idle = suite("alone", SUITE, *ORDER, without=True), suite("unused", SUITE, *ORDER, backend="live")
-    assert without.outcomes == idle.outcomes == {"passed": 11, "failed": 1, "xfailed": 1, "skipped": 1}, idle.text
+    assert without.outcomes == idle.outcomes == OUTCOMES, idle.text
     assert seen(without) == seen(idle) == REQUESTS
     assert "llmperf:" not in idle.text
 
 
 def test_outcomes_are_the_same_with_a_claim_on_every_test(claimed):
     """What passed passes, what failed fails, and nothing warns."""
-    assert claimed.outcomes == {"passed": 11, "failed": 1, "xfailed": 1, "skipped": 1}, claimed.text
+    assert claimed.outcomes == OUTCOMES, claimed.text
 
 
 def test_counts_are_exact_with_a_claim_on_every_test(claimed):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 import pytest_llmperf
+from pytest_llmperf import hookspecs, testing
 
 USER = '''
 """A user's suite."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,8 @@ import pytest
 from pytest_llmperf import CurrentArm, LLMPerf, LLMPerfWarning, __version__
 from pytest_llmperf.hookspecs import CallMetric, Gate
 from pytest_llmperf.testing import (
-    Call, Chunk, End, Exchange, Generation, Kind, ManualClock, Measurement, Outcome, PriceBook, Series, Usage, Verdict,
+    Absent, Attempt, Call, Chunk, Clock, Delta, End, Exchange, Generation, Kind, ManualClock, Measurement, Outcome,
+    PriceBook, Protocol, Provenance, Report, Round, Series, Source, TestResult, Usage, Verdict,
     call, exchange, judge, measure, observed, series, series_of,
 )
 
@@ -50,9 +53,16 @@ def test_by_hand() -> None:
     seen: Series = series([0.8, None], metric="ttft")
     verdict: Verdict = judge(series_of([made]), metric="ttft", statistic="p95", max=2.34)
     assert verdict.outcome is Outcome.INCONCLUSIVE and seen.judged and found.values["ttft"] > 0
-    with observed(clock) as calls:
+    kept: Clock = clock
+    with observed(kept) as calls:
         several: tuple[Call, ...] = calls()
     assert not several
+    rounds: tuple[Round, ...] = seen.rounds
+    attempt: Attempt = made.last
+    deltas: tuple[Delta, ...] = attempt.generation.deltas
+    dollars: float | Absent = PriceBook().cost(attempt.generation)
+    assert not isinstance(dollars, Absent)
+    assert rounds and deltas and seen.source is Source.SIMULATED and one.provenance is Provenance.WIRE
 
 
 class Ours:
@@ -76,7 +86,8 @@ def pytest_llmperf_metrics(config: pytest.Config) -> Sequence[CallMetric]:
 
 
 def pytest_llmperf_protocols() -> Sequence[Ours]:
-    call(exchange(), protocols=[Ours()])
+    ours: Protocol = Ours()
+    call(exchange(), protocols=[ours])
     return [Ours()]
 
 
@@ -84,8 +95,25 @@ def pytest_llmperf_profiles(config: pytest.Config) -> Mapping[str, Path]:
     return {"staging": config.rootpath / "staging.toml"}
 
 
-def pytest_llmperf_gate(item: pytest.Item, verdict: Verdict) -> Gate | None:
-    return "warn" if verdict.outcome == Outcome.FAILED else None
+def pytest_llmperf_price(config: pytest.Config, generation: Generation) -> float | None:
+    return 0.0 if generation.model == "ours" else None
+
+
+def pytest_llmperf_environment(config: pytest.Config) -> Mapping[str, str]:
+    return {"rack": "7"}
+
+
+def pytest_llmperf_baseline_key() -> Mapping[str, str]:
+    return {"region": "eu"}
+
+
+def pytest_llmperf_report_section(report: Report) -> tuple[str, Sequence[str]] | None:
+    failed: list[TestResult] = [test for test in report.tests if test.outcome == "failed"]
+    return "failed", [test.nodeid for test in failed]
+
+
+def pytest_llmperf_gate(item: pytest.Item | None, keywords: Collection[str], verdict: Verdict) -> Gate | None:
+    return "warn" if "trial" in keywords and verdict.outcome == Outcome.FAILED else None
 '''
 WRONG = "\n\nseries(5)\njudge(series([1.0]), metric=7, statistic='p95', max=1)\nManualClock().advance('x')\n"
 
@@ -122,6 +150,19 @@ def test_a_user_s_file_is_well_typed(checked, command):
     status, said = checked(USER + WRONG, *command)
     assert status == 1
     assert said.count("error:") == 3, said
+
+
+@pytest.mark.parametrize("module", [pytest_llmperf, hookspecs, testing])
+def test_every_public_name_is_checked(module):
+    """What a module offers stands in the file that the checkers read, and what stands in the module is offered."""
+    used = set(re.findall(r"\w+", USER))
+    assert set(module.__all__) <= used, set(module.__all__) - used
+    defined = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    }
+    assert defined <= set(module.__all__)
 
 
 def test_public_names_are_found_when_asked_for():

@@ -4,7 +4,8 @@ A hook is a function of this name in a plugin or in the conftest file of the roo
 below. It is asked only in runs with a marked test, apart from `pytest_llmperf_metrics`, which is asked when the session
 starts so that marks may name what it adds. Importing this module imports nothing but pluggy.
 
-What is called `Call`, `Exchange` and `Generation` here is in `pytest_llmperf.testing`, with what makes them by hand.
+The types named here, such as `Call`, `Verdict` and `Report`, are in `pytest_llmperf.testing`, with what makes some of
+them by hand.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.pricing import Absent, PriceBook
 from pytest_llmperf.core.series import Measurement, Round, Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.reports.report import Report, TestResult
+from pytest_llmperf.wire import Protocol
 
 __all__ = [
     "Absent",
@@ -49,10 +51,13 @@ __all__ = [
     "Measurement",
     "Outcome",
     "PriceBook",
+    "Protocol",
     "Provenance",
+    "Report",
     "Round",
     "Series",
     "Source",
+    "TestResult",
     "Usage",
     "Verdict",
     "call",

@@ -159,13 +159,60 @@ def test_an_error_inside_a_stream(chat):
 
 
 def test_a_model_the_profile_does_not_have(chat):
-    """It does not exist."""
-    with pytest.raises(openai.NotFoundError) as caught:
+    """It does not exist, until a profile of the user's own adds it."""
+    with pytest.raises(
+        openai.NotFoundError, match=r"model: gpt-none \(the simulated profile .* has .*gpt-4-turbo"
+    ) as caught:
         chat().chat.completions.create(**(QUESTION | {"model": "gpt-none"}))
     assert caught.value.code == "model_not_found"
+    added = chat({'models."gpt-n*".time_factor': 0.5}).chat.completions.create(**(QUESTION | {"model": "gpt-none"}))
+    assert (added.model, bool(added.choices[0].message.content)) == ("gpt-none", True)
 
 
-@pytest.mark.parametrize(("asked", "said"), [({"n": 2}, "one choice"), ({"messages": []}, "at least one message")])
+def test_several_choices(measured):
+    """Each is an answer of its own; the usage is of all of them, and the input counts once."""
+    answer, read = measured("workload=creative", n=3)
+    texts = [choice.message.content for choice in answer.choices]
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert len(set(texts)) == 3
+    assert read.text == texts[0]
+    assert measured("workload=creative")[0].choices[0].message.content == texts[0]
+    assert measured(n=3)[0].usage.completion_tokens == 36
+    assert measured(n=3)[1].usage.input_tokens == 5
+
+
+def test_a_stream_of_several_choices(measured):
+    """They come side by side, say what they say at once, and each has its reason; the usage comes once, at the end."""
+    chunks, read = measured("workload=creative", n=3, **COUNTED)
+    whole, _ = measured("workload=creative", n=3)
+    said, order = {0: "", 1: "", 2: ""}, []
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        said[choice.index] += choice.delta.content or ""
+        order.append(choice.index)
+    assert list(said.values()) == [choice.message.content for choice in whole.choices]
+    assert order[:3] == [0, 1, 2]
+    assert order != sorted(order)
+    ended = [choice.index for chunk in chunks for choice in chunk.choices if choice.finish_reason]
+    assert sorted(ended) == [0, 1, 2]
+    assert [chunk.usage for chunk in chunks if chunk.usage] == [whole.usage]
+    assert read.complete
+    assert read.usage.output_tokens == whole.usage.completion_tokens
+
+
+def test_choices_that_call_a_tool_have_calls_of_their_own(measured):
+    """No two have one identifier."""
+    forced = {"type": "function", "function": {"name": "weather"}}
+    answer, read = measured(tools=[TOOL], tool_choice=forced, n=2)
+    first, second = (choice.message.tool_calls[0] for choice in answer.choices)
+    assert first.id != second.id
+    assert first.function == second.function
+    assert read.tool_names == ("weather",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [({"n": 0}, "from 1 to 128"), ({"n": True}, "from 1 to 128"), ({"messages": []}, "at least one message")],
+)
 def test_what_is_not_simulated_is_refused(chat, asked, said):
     """Rather than ignored."""
     with pytest.raises(openai.BadRequestError, match=said):

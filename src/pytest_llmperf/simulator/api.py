@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
@@ -126,11 +127,12 @@ class SimulatedApi:
         form: Form = Chat.of(body) if chat or path.endswith("/responses") else messages_format
         try:
             _check_route(method, path, rest)
-            document = conditions.parsed(body)
-            document = chat_request.as_messages(document) if chat else document
+            asked = conditions.parsed(body)
+            document = chat_request.as_messages(asked) if chat else asked
             ask = conditions.read_document(
                 self.profile, document, host=host, headers=headers, counting=rest is not None
             )
+            ask = replace(ask, choices=chat_request.choices(asked)) if chat else ask
         except Refused as refused:
             circumstances = Circumstances(elapsed_seconds=elapsed, allowance=_UNLIMITED)
             return behaviour.refusal(refused, self.profile, circumstances, rng, form)

@@ -11,6 +11,7 @@ Random numbers are drawn in one order whether streamed or not: the same seed giv
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -101,6 +102,10 @@ class Pace:
         """When the token of this number, from 1, is there."""
         return self.ttft_ns + round((number - 1) * self.token_ns)
 
+    def end_at(self, tokens: int, unexplained_share: float) -> int:
+        """When an answer of so many tokens is over."""
+        return self.token_at(tokens) + self.rest_ns + round(unexplained_share * self.token_at(tokens))
+
 
 def plan(ask: Ask, profile: Profile, circumstances: Circumstances, rng: Random, form: Form = messages_format) -> Plan:
     """What a well-formed request gets, in the bytes of *form*."""
@@ -139,17 +144,14 @@ def count(ask: Ask, profile: Profile, circumstances: Circumstances, rng: Random)
 def _served(ask: Ask, profile: Profile, circumstances: Circumstances, request: str, rng: Random, form: Form) -> Plan:
     message_id = form.message_id(rng)
     pace = _pace(ask, profile, circumstances, rng)
-    blocks, stop_reason = _blocks(ask, profile, rng)
-    cache = circumstances.cache
-    plain = ask.input_tokens - cache.read - cache.written_5m - cache.written_1h
-    answer = Answer(message_id, profile.aliases.get(ask.model, ask.model), blocks, stop_reason, plain, cache)
-    last_ns = pace.token_at(answer.output_tokens)
-    rest_ns = pace.rest_ns + round(profile.workloads[ask.workload].unexplained_share * last_ns)
+    answer = _answer(ask, profile, circumstances.cache, message_id, rng)
     shift_ns = round(_network_ms(ask, profile) * MS)
-    end_ns = last_ns + rest_ns + shift_ns
+    share = profile.workloads[ask.workload].unexplained_share
+    ends_ns = [pace.end_at(one.output_tokens, share) + shift_ns for one in (answer, *answer.others)]
+    end_ns = max(ends_ns)
     if ask.stream:
         pace = replace(pace, ttft_ns=pace.ttft_ns + shift_ns)
-        pieces = tuple(_streamed(answer, pace, end_ns, profile, rng, form))
+        pieces = tuple(_streamed(answer, pace, ends_ns, profile, rng, form))
     else:
         pieces = (Piece(end_ns, form.message(answer)),)
     headers = form.headers(
@@ -161,6 +163,16 @@ def _served(ask: Ask, profile: Profile, circumstances: Circumstances, request: s
         length=None if ask.stream else len(pieces[0].data),
     )
     return Plan(request, 200, headers, pieces[0].at_ns, pieces, end_ns)
+
+
+def _answer(ask: Ask, profile: Profile, cache: CacheUse, message_id: str, rng: Random) -> Answer:
+    """What is said; several choices to one request are as long as each would be alone."""
+    plain = ask.input_tokens - cache.read - cache.written_5m - cache.written_1h
+    model = profile.aliases.get(ask.model, ask.model)
+    first, *others = (
+        Answer(message_id, model, *_blocks(ask, profile, rng), plain, cache, number) for number in range(ask.choices)
+    )
+    return replace(first, others=tuple(others))
 
 
 def _blocks(ask: Ask, profile: Profile, rng: Random) -> tuple[tuple[Block, ...], str]:
@@ -256,7 +268,17 @@ def _deviate(rng: Random) -> float:
 # --- a stream ----------------------------------------------------------------------------------------------------
 
 
-def _streamed(answer: Answer, pace: Pace, end_ns: int, profile: Profile, rng: Random, form: Form) -> list[Piece]:
+def _streamed(
+    answer: Answer, pace: Pace, ends_ns: Sequence[int], profile: Profile, rng: Random, form: Form
+) -> list[Piece]:
+    """The pieces of every choice as they come, all of them at one pace, and the end after the last."""
+    choices = zip((answer, *answer.others), ends_ns, strict=True)
+    pieces = [piece for one, end_ns in choices for piece in _streamed_one(one, pace, end_ns, profile, rng, form)]
+    *pieces, last = sorted(pieces, key=lambda piece: piece.at_ns)
+    return [*pieces, Piece(last.at_ns, last.data + form.closing(answer))]
+
+
+def _streamed_one(answer: Answer, pace: Pace, end_ns: int, profile: Profile, rng: Random, form: Form) -> list[Piece]:
     """The head, one piece for each delta that is shown, and the end."""
     sizes = _delta_sizes(answer, profile, rng)
     deltas = sum(map(len, sizes))

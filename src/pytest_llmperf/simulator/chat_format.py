@@ -1,7 +1,8 @@
 """The bytes of OpenAI's Chat Completions: chunks of a stream, a whole completion, errors, headers, identifiers.
 
 The form is that of recorded traffic: nameless events, a first chunk with the role, a last one with the reason, usage in
-a chunk of its own when it was asked for, `[DONE]`. Reasoning is counted and not shown. It knows nothing of time and of
+a chunk of its own when it was asked for, `[DONE]`. Several choices have a first and a last chunk each, and one usage of
+all of them; the input counts once. Reasoning is counted and not shown. It knows nothing of time and of
 profiles. Only the `server` header differs, on purpose: it says who answers.
 """
 
@@ -58,26 +59,23 @@ class Chat:
 
     def message(self, answer: Answer) -> bytes:
         """The body of a completion that is not streamed."""
-        said = "".join(["".join(block.pieces) for block in answer.blocks if block.kind == "text"])
-        calls = [_call(answer, index) for index in _tools(answer)]
-        message: dict[str, Any] = {"role": "assistant", "content": said or None, "refusal": None}
-        if calls:
-            message["tool_calls"] = calls
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _reason(answer)}
-        known = _known(answer, "chat.completion") | {"choices": [choice], "usage": _usage(answer)}
+        choices = [_choice(one) for one in (answer, *answer.others)]
+        known = _known(answer, "chat.completion") | {"choices": choices, "usage": _usage(answer)}
         return _encode(known).encode()
 
     def stream(
         self, answer: Answer, sizes: Sequence[Sequence[int]], pads: Iterator[int], ping_after: Sequence[int]
     ) -> list[bytes]:
-        """The head, one chunk for each delta that is shown, and the end; no padding and no pings."""
+        """The head of a choice, one chunk for each delta that is shown, and its reason; no padding and no pings."""
         del pads, ping_after
         head = self._chunk(answer, {"role": "assistant", "content": "", "refusal": None})
         bodies = [body for index in range(len(answer.blocks)) for body in self._block(answer, index, sizes[index])]
-        end = self._chunk(answer, {}, _reason(answer))
-        if self.counted:
-            end += _event(_known(answer, "chat.completion.chunk") | {"choices": [], "usage": _usage(answer)})
-        return [head, *bodies, end + DONE]
+        return [head, *bodies, self._chunk(answer, {}, _reason(answer))]
+
+    def closing(self, answer: Answer) -> bytes:
+        """The usage, if it was asked for, and `[DONE]`."""
+        usage = _known(answer, "chat.completion.chunk") | {"choices": [], "usage": _usage(answer)}
+        return (_event(usage) if self.counted else b"") + DONE
 
     def _block(self, answer: Answer, index: int, sizes: Sequence[int]) -> list[bytes]:
         block = answer.blocks[index]
@@ -94,7 +92,7 @@ class Chat:
         return [self._chunk(answer, {"tool_calls": [named]}) + bodies[0], *bodies[1:]] if bodies else []
 
     def _chunk(self, answer: Answer, delta: Mapping[str, Any], reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        choice = {"index": answer.choice, "delta": delta, "logprobs": None, "finish_reason": reason}
         known = _known(answer, "chat.completion.chunk") | {"choices": [choice]}
         return _event(known | {"usage": None} if self.counted else known)
 
@@ -156,16 +154,25 @@ def _known(answer: Answer, kind: str) -> dict[str, Any]:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    """The input includes what was read from a cache, the output its reasoning."""
+    """The input includes what was read from a cache, the output its reasoning and every choice."""
     cache = answer.cache
     prompt = answer.input_tokens + cache.read + cache.written_5m + cache.written_1h
+    completion = sum(one.output_tokens for one in (answer, *answer.others))
     return {
         "prompt_tokens": prompt,
-        "completion_tokens": answer.output_tokens,
-        "total_tokens": prompt + answer.output_tokens,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": cache.read},
-        "completion_tokens_details": {"reasoning_tokens": answer.thinking_tokens},
+        "completion_tokens_details": {"reasoning_tokens": sum(one.thinking_tokens for one in (answer, *answer.others))},
     }
+
+
+def _choice(answer: Answer) -> dict[str, Any]:
+    said = "".join(["".join(block.pieces) for block in answer.blocks if block.kind == "text"])
+    message: dict[str, Any] = {"role": "assistant", "content": said or None, "refusal": None}
+    if calls := [_call(answer, index) for index in _tools(answer)]:
+        message["tool_calls"] = calls
+    return {"index": answer.choice, "message": message, "logprobs": None, "finish_reason": _reason(answer)}
 
 
 def _reason(answer: Answer) -> str:
@@ -179,9 +186,8 @@ def _tools(answer: Answer) -> list[int]:
 def _call(answer: Answer, index: int) -> dict[str, Any]:
     block = answer.blocks[index]
     function = {"name": block.tool, "arguments": "".join(block.pieces)}
-    return {"id": messages_format.tool_id(answer, index).replace("toolu_01", "call_"), "type": "function"} | {
-        "function": function
-    }
+    identifier = messages_format.tool_id(answer, index).replace("toolu_01", "call_")
+    return {"id": f"{identifier}{answer.choice or ''}", "type": "function", "function": function}
 
 
 def _texts(block: Block, sizes: Sequence[int]) -> list[str]:

@@ -14,6 +14,7 @@ from pytest_llmperf.simulator.prompt import as_list, as_mapping
 
 MOST_TOKENS = 16_384
 """Of an answer to a request that names no limit."""
+MOST_CHOICES = 128
 _SYSTEM = ("system", "developer")
 _BLOCKS = {"image_url": "image", "file": "document"}
 _CHOICES = {"required": "any", "auto": "auto", "none": "none"}
@@ -26,8 +27,6 @@ def as_messages(chat: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Refused: it asks for something that is not simulated, or its messages are none.
     """
-    if chat.get("n") not in (None, 1):
-        raise _invalid("the simulated API answers with one choice: leave out 'n'")
     if not isinstance(chat.get("messages"), list) or not chat["messages"]:
         raise _invalid("Invalid value for 'messages': it must be an array of at least one message")
     messages = [as_mapping(message) for message in chat["messages"]]
@@ -50,6 +49,20 @@ def as_messages(chat: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(chat.get(name), int | float):
             document[name] = min(chat[name], 1)  # beyond 1, where nothing is known, as at 1
     return document
+
+
+def choices(chat: Mapping[str, Any]) -> int:
+    """How many answers the request asks for.
+
+    Raises:
+        Refused: it is no such number.
+    """
+    asked = chat.get("n")
+    if asked is None:
+        return 1
+    if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= MOST_CHOICES:
+        raise _invalid(f"Invalid value for 'n': it must be a whole number from 1 to {MOST_CHOICES}")
+    return asked
 
 
 def _turn(message: Mapping[str, Any]) -> dict[str, Any]:

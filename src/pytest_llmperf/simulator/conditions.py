@@ -82,6 +82,8 @@ class Ask:
     output_tokens: int | None = None
     fault: str = ""
     """The fault this very attempt asks for."""
+    choices: int = 1
+    """Answers to the one request, which only chat completions have."""
 
 
 def read(profile: Profile, *, host: str, headers: Mapping[str, str], body: bytes, counting: bool = False) -> Ask:
@@ -107,13 +109,19 @@ def read_document(
     _check(document, counting=counting)
     figures = profile.figures_of(document["model"])
     if figures is None:
-        raise Refused(404, "not_found_error", f"model: {document['model']}")
+        raise Refused(404, "not_found_error", f"model: {document['model']}{_known_models(profile)}")
     blocks = prompt.pieces(document)
     tokens = prompt.tokens(blocks)
     if tokens > figures.context_window:
         raise _invalid(f"prompt is too long: {tokens} tokens > {figures.context_window} maximum")
     said = _said(headers, document)
     return _ask(profile, document, blocks, said, region=_region(profile, said, host), fault=_fault(said, headers))
+
+
+def _known_models(profile: Profile) -> str:
+    """What helps whoever asked for a model that nothing is known of; the real API ends its message before."""
+    known = ", ".join(profile.models)
+    return f' (the simulated profile {profile.name} has {known}; one of your own adds others: [models."NAME*"])'
 
 
 def _ask(

@@ -22,13 +22,17 @@ class Form(Protocol):
         ...
 
     def message(self, answer: Answer) -> bytes:
-        """The body of an answer that is not streamed."""
+        """The body of an answer that is not streamed, with all the others to the same request."""
         ...
 
     def stream(
         self, answer: Answer, sizes: Sequence[Sequence[int]], pads: Iterator[int], ping_after: Sequence[int]
     ) -> list[bytes]:
-        """The head, one piece for each delta of each block (empty where it is not shown), and the end."""
+        """The head, one piece for each delta of each block (empty where it is not shown), and this answer's end."""
+        ...
+
+    def closing(self, answer: Answer) -> bytes:
+        """What ends the stream, after the end of the last of the answers to a request."""
         ...
 
     def error(self, kind: str, text: str, request: str) -> bytes:

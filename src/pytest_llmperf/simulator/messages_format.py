@@ -66,6 +66,10 @@ class Answer:
     input_tokens: int
     """As billed at the plain price: without cache reads and writes."""
     cache: CacheUse = UNCACHED
+    choice: int = 0
+    """Its number among the answers to one request."""
+    others: tuple["Answer", ...] = ()
+    """Of the first of several: the rest of them."""
 
     @property
     def output_tokens(self) -> int:
@@ -254,6 +258,12 @@ def stream(
         bodies[after] += PING
     head = message_start(answer, next(pads)) + block_start(answer, 0, next(pads)) + PING
     return [head, *bodies, message_end(answer, next(pads))]
+
+
+def closing(answer: Answer) -> bytes:
+    """Nothing: the end of the message is that of the stream."""
+    del answer
+    return b""
 
 
 def error_event(kind: str, text: str) -> bytes:

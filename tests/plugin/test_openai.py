@@ -36,6 +36,10 @@ def test_whole():
 def test_streamed():
     assert list(chat().chat.completions.create(**ASKED, **COUNTED))[-1].usage.completion_tokens == 8
 
+def test_several():
+    chunks = list(chat().chat.completions.create(**ASKED, **COUNTED, n=2))
+    assert chunks[-1].usage.completion_tokens == 16
+
 def test_uncounted():
     assert list(chat().chat.completions.create(**ASKED, stream=True))
 
@@ -63,7 +67,7 @@ def every_way(suite_once):
 
 def test_each_call_is_seen_once(every_way):
     """Four judged rounds of one call each and a warm-up, in whichever way it is made."""
-    assert every_way.outcomes == {"passed": 7}, every_way.text
+    assert every_way.outcomes == {"passed": 8}, every_way.text
     arms = {test["nodeid"].rpartition("::")[2]: test["arms"][0] for test in every_way.report["tests"]}
     assert {name: arm["calls"] for name, arm in arms.items()} == dict.fromkeys(arms, 4)
     assert arms["test_retried"]["attempts"] == 8
@@ -82,6 +86,14 @@ def test_tokens_and_dollars_are_counted(every_way, name):
 def test_streams_have_a_ttft(every_way, name):
     """Whether their tokens were counted or not."""
     assert every_way.arm(f"::{name}")["metrics"]["ttft"]["n"] == 4
+
+
+def test_tokens_of_several_choices_are_counted_together(every_way):
+    """So are the dollars; the input counts once."""
+    metrics = every_way.arm("::test_several")["metrics"]
+    assert metrics["output_tokens"]["mean"] == 16
+    assert metrics["cost"]["mean"] == pytest.approx(3 * 10e-6 + 16 * 30e-6)
+    assert metrics["tpot"]["n"] == 4
 
 
 def test_counts_that_nobody_asked_for(every_way):

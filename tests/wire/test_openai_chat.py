@@ -79,9 +79,40 @@ def test_a_stream_that_calls_a_tool():
 
 def test_several_choices():
     """The words are those of the first choice; all of them were streamed."""
-    read = decode(chunk(said(content="A")), chunk(said(1, content="B")), chunk(said(finish_reason="stop")), DONE)
-    assert read.text == "A"
-    assert len(read.deltas) == 2
+    ends = chunk(said(finish_reason="stop"), said(1, finish_reason="length"))
+    usage = {"prompt_tokens": 5, "completion_tokens": 20}
+    read = decode(chunk(said(content="A")), chunk(said(1, content="B")), ends, chunk(usage=usage), DONE)
+    assert (read.text, read.stop_reason, read.usage.output_tokens) == ("A", "stop", 20)
+    assert read.deltas == (Delta(1, Kind.TEXT, 1), Delta(2, Kind.TEXT, 1))
+    assert (read.complete, read.missing) == (True, ())
+
+
+def test_a_choice_that_was_cut():
+    """The answer is not whole while one of its choices has no end."""
+    read = decode(chunk(said(content="A"), said(1, content="B")), chunk(said(finish_reason="stop")))
+    assert not read.complete
+    assert read.missing[0] == "no finish_reason came for choice 1"
+    assert not decode(chunk(said(1, content="B")), chunk(said(1, finish_reason="stop")), DONE).complete
+
+
+def test_tools_and_reasoning_of_several_choices():
+    """The tools are those of the first, the deltas those of all, by kind."""
+    calls = [[{"index": 0, "function": {"name": name, "arguments": "{}"}}] for name in ("lookup", "guess")]
+    read = decode(
+        chunk(said(reasoning="Hm"), said(1, reasoning="Hm?")),
+        *(chunk(said(index, tool_calls=one)) for index, one in enumerate(calls)),
+        chunk(said(finish_reason="tool_calls"), said(1, finish_reason="tool_calls")),
+        DONE,
+    )
+    assert (read.tool_names, read.thinking_characters, read.complete) == (("lookup",), 2, True)
+    assert [delta.kind for delta in read.deltas] == [Kind.THINKING, Kind.THINKING, Kind.TOOL, Kind.TOOL]
+
+
+def test_a_document_of_several_choices():
+    """The words are those of the first by its index, wherever it stands; without usage nothing is counted."""
+    choices = [{"index": index, "message": {"content": word}} for index, word in ((1, "B"), (0, "A"))]
+    read = decode(json.dumps({"id": "chatcmpl-1", "choices": choices}).encode(), stream=False)
+    assert (read.text, read.usage, read.complete) == ("A", Usage(), True)
 
 
 def test_a_stream_that_was_cut():

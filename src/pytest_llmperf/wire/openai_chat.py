@@ -5,8 +5,9 @@ It knows the protocol's chunks and fields, and trusts neither the content-type n
 * Usage comes in one piece: with the document, or in a last chunk, only when `stream_options.include_usage` asked for
   it. Without it every count is unknown, for that reason; nothing is counted from chunks, which are no tokens.
 * `prompt_tokens` holds the cached ones (`INPUT_HOLDS_CACHED`); a `Usage` never does, so they are taken out here.
-* Words, stop reason and tools are those of the first choice; the deltas are those of all of them, as they were billed.
-* The answer is whole once a choice has its `finish_reason`; `[DONE]` ends the stream.
+* Words, stop reason and tools are those of the first choice; the deltas are those of all of them, as they were billed,
+  and so a rate of tokens is that of all of them together.
+* The answer is whole once every choice that began has its `finish_reason`; `[DONE]` ends the stream.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ def _stream(asked: Asked, chunks: Sequence[Chunk], exchange: Exchange) -> Genera
     pieces = [piece for delta in deltas for piece in _pieces(delta)]
     error = next((value for value in values if value.get("error")), None)
     stop_reason = _last(text(choice.get("finish_reason")) for choice in firsts)
+    unended = _unended([choice for value in values for choice in objects(value.get("choices"))])
     usage = _last(value.get("usage") for value in values)
     uncounted = "" if usage else _uncounted(exchange.request_body)
     failure = failures.failure(error, "error") if error else failures.bad_status(exchange.status)
@@ -115,8 +117,8 @@ def _stream(asked: Asked, chunks: Sequence[Chunk], exchange: Exchange) -> Genera
         pings=len(frames.comments),
         stopped_ns=stopped_ns,
         failure=failure,
-        complete=bool(stop_reason and not failure),
-        missing=() if failure else _gaps(stop_reason, stopped_ns, uncounted),
+        complete=bool(stop_reason and not unended and not failure),
+        missing=() if failure else _gaps(unended, stopped_ns, uncounted),
         uncounted=uncounted,
     )
 
@@ -127,9 +129,19 @@ def _uncounted(body: bytes) -> str:
     return "no usage came" if wanted else "no usage came (stream_options.include_usage was not asked for)"
 
 
-def _gaps(stop_reason: str | None, stopped_ns: int | None, uncounted: str) -> tuple[str, ...]:
+def _unended(choices: Sequence[_Fields]) -> str:
+    """What is missing of a stream's choices; empty where each of them ended, and there is one."""
+    ended = {count(choice.get("index")) or 0: False for choice in choices} or {0: False}
+    ended |= {count(choice.get("index")) or 0: True for choice in choices if text(choice.get("finish_reason"))}
+    without = [str(index) for index, whole in ended.items() if not whole]
+    if not without:
+        return ""
+    return "no finish_reason came" + (f" for choice {', '.join(without)}" if len(ended) > 1 else "")
+
+
+def _gaps(unended: str, stopped_ns: int | None, uncounted: str) -> tuple[str, ...]:
     gaps = {
-        "no finish_reason came": stop_reason is None,
+        unended: bool(unended),
         f"{DONE} never came": stopped_ns is None,
         uncounted: bool(uncounted),
     }

@@ -244,6 +244,12 @@ def test_traced_everywhere(far, everywhere, llmperf):
 """Tests with our marks, answered by others' mocks or by a service."""
 
 RECORDED = {
+    "blockbuster": """
+@pytest.mark.llmperf(rounds=4)
+async def test_watched(far, watched):
+    async with async_client(far) as one:
+        await one.messages.create(**ASKED)
+""",
     "": """
 @pytest.mark.llmperf(rounds=4)
 def test_far(far):
@@ -262,14 +268,8 @@ def test_unmarked(far):
     with client(far) as one:
         one.messages.create(**ASKED)
 """,
-    "blockbuster": """
-@pytest.mark.llmperf(rounds=4)
-async def test_watched(far, watched):
-    async with async_client(far) as one:
-        await one.messages.create(**ASKED)
-""",
 }
-"""Tests that are recorded, and replayed."""
+"""Tests that are recorded, and replayed; first the one that finds out what the first test alone reads from files."""
 
 REFUSED = {
     "pytest_benchmark": "@pytest.mark.llmperf\ndef test_benchmark(benchmark): benchmark(ask)",
@@ -367,8 +367,9 @@ def test_answers_of_others(suite):
 def test_recording_and_replaying(suite):
     """Beside pytest-recording, and without blocking the loop; what one run recorded the next one replays."""
     asked = source(RECORDED, head=FAR)
-    before = suite("recorded", asked, "--record-mode=once", backend="record")
-    again = suite("recorded", asked, "--block-network", backend="replay", again="replayed")
+    order = ("-p", "no:randomly")
+    before = suite("recorded", asked, *order, "--record-mode=once", backend="record")
+    again = suite("recorded", asked, *order, "--block-network", backend="replay", again="replayed")
     for ran, kind in ((before, "recorded"), (again, "replayed")):
         assert ran.code == 0, ran.text
         assert calls(ran) == dict.fromkeys(names(RECORDED) - {"test_unmarked"}, 4)

@@ -106,7 +106,8 @@ class TestShapes:
         assert verdict.estimate > 6
         other = one(arms, shape={"linear": "log", "log": "linear"}[shape])
         assert other.outcome is FAILED
-        assert other.reason.split(" by ")[0].endswith(f"behind {shape}")
+        said = f"{shape} fits these values better than {other.claim.split()[-1]}: over 1000 times as likely"
+        assert other.reason.startswith(f"{said} (20 times as likely would show it)")
 
     def test_the_best_of_shapes_that_do_not_fit_is_not_shown(self):
         """A curve between two shapes, with little noise: the replicates tell that neither is right."""

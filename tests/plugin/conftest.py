@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 import pytest_llmperf
+from pytest_llmperf.reports import json_file
 
 TALK = '''
 """What the suites under test share: clients, calls, and a log of the bodies that ran."""
@@ -110,8 +113,9 @@ class Ran:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The JSON report."""
-        return json.loads((self.path / "report.json").read_text())
+        """The JSON report, which keeps to its schema whatever was run."""
+        text = (self.path / "report.json").read_text()
+        return _valid(text)
 
     def test(self, name: str = "") -> dict[str, Any]:
         """The one test of the JSON report whose node id ends so."""
@@ -127,6 +131,23 @@ class Ran:
         """Its one verdict."""
         (found,) = self.test(name)["verdicts"]
         return found
+
+
+@functools.lru_cache(maxsize=8)
+def _valid(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    jsonschema.Draft202012Validator(json_file.schema()).validate(_shortened(found))
+    return found
+
+
+def _shortened(value: Any) -> Any:
+    """A document whose long columns of plain values have one of each kind: what a schema says of them, it says of each."""
+    if isinstance(value, dict):
+        return {key: _shortened(inner) for key, inner in value.items()}
+    if not isinstance(value, list) or any(isinstance(inner, dict | list) for inner in value):
+        return [_shortened(inner) for inner in value] if isinstance(value, list) else value
+    kinds = {inner if isinstance(inner, str) else type(inner): inner for inner in value}
+    return list(kinds.values()) if len(value) > 20 else value
 
 
 Suite = Callable[..., Ran]

@@ -4,10 +4,9 @@ import csv
 import json
 import re
 
-import jsonschema
 import pytest
 
-from pytest_llmperf.reports import html_file, json_file
+from pytest_llmperf.reports import html_file
 
 SOURCE = """
     import pytest
@@ -38,9 +37,8 @@ def annotations(ran):
 
 class TestFiles:
     def test_every_format_is_written(self, suite):
-        """From the same numbers, and the JSON report keeps to its schema."""
+        """From the same numbers."""
         ran = suite(SOURCE, *FILES)
-        jsonschema.Draft202012Validator(json_file.schema()).validate(ran.report)
         markdown = (ran.path / "out/r.md").read_text(encoding="utf-8")
         assert markdown.startswith("## llmperf: 2 of 3 claims passed, 1 failed\n")
         assert "| ❌ **failed** | `test_suite.py::test_bad` |" in markdown

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-import jsonschema
 import pytest
-
-from pytest_llmperf.reports.json_file import schema
 
 SOURCE = """
 import pytest
@@ -56,9 +53,8 @@ def ran(request, run):
 
 
 def test_two_workers_write_the_report_of_one_process(run):
-    """However the tests were distributed, their report is the same, and it is valid."""
+    """However the tests were distributed, their report is the same."""
     spread, alone = (dict(run(way).report) for way in ("two workers", "one process"))
-    jsonschema.Draft202012Validator(schema()).validate(spread)
     del spread["started"], alone["started"]
     assert spread == alone
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import jsonschema
 import pytest
-
-from pytest_llmperf.reports.json_file import schema
 
 SOURCE = """
 import pytest
@@ -39,9 +36,8 @@ def ran(suite_once):
     return suite_once("scaling", SOURCE, "--llmperf-seed=1")
 
 
-def test_the_report_is_valid(ran):
+def test_no_round_is_saved(ran):
     """Nothing is settled early, so that the curve has all values."""
-    jsonschema.Draft202012Validator(schema()).validate(ran.report)
     assert {arm["rounds"]["judged"] for arm in ran.test("test_rises")["arms"]} == {12}
 
 

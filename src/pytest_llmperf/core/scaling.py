@@ -31,6 +31,8 @@ from pytest_llmperf.statistics.trends import BIC_GAP, LEAST_LEVELS_FOR_KNEE, Tre
 
 LEAST_PER_LEVEL = 5
 """Values at each level from which a shape is fitted; false knees and wrong shapes were simulated from there on."""
+_UNITS = {"shape": "BIC", "p50": "change"}
+"""How far one shape is ahead, and the ratio of the last level to the first."""
 METHOD = "least squares with proportional noise, compared by BIC"
 
 
@@ -47,7 +49,7 @@ def judge_scaling(arms: Sequence[Series], scaling: Scaling) -> tuple[Verdict, ..
         UsageError: an arm has no such number, two arms have the same one, the series cannot be compared, or the claim
             does not say which metric it means.
     """
-    groups = _grouped(arms, scaling.over)
+    groups = grouped(arms, scaling.over)
     return tuple(
         verdict
         for name, levels in groups.items()
@@ -56,17 +58,19 @@ def judge_scaling(arms: Sequence[Series], scaling: Scaling) -> tuple[Verdict, ..
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class Level:
+    """What was measured at one level of the factor."""
+
     at: float
     series: Series
 
 
-def _grouped(arms: Sequence[Series], over: str) -> dict[str, list[_Level]]:
+def grouped(arms: Sequence[Series], over: str) -> dict[str, list[Level]]:
     """The levels, lowest first, for each combination of the other factors."""
-    groups: dict[str, list[_Level]] = {}
+    groups: dict[str, list[Level]] = {}
     for one in arms:
         others = ", ".join(f"{name}={value}" for name, value in one.factors.items() if name != over)
-        groups.setdefault(others, []).append(_Level(_number(one.factors.get(over), over), one))
+        groups.setdefault(others, []).append(Level(_number(one.factors.get(over), over), one))
     for levels in groups.values():
         levels.sort(key=lambda level: level.at)
         if len({level.at for level in levels}) < len(levels):
@@ -80,18 +84,13 @@ def _number(value: Factor, over: str) -> float:
     return float(value)
 
 
-def _judged(levels: list[_Level], scaling: Scaling, arm: str) -> Iterator[Verdict]:
+def _judged(levels: list[Level], scaling: Scaling, arm: str) -> Iterator[Verdict]:
     first, last = levels[0].series, levels[-1].series
-    names = _name(levels[-1], scaling), _name(levels[0], scaling)
-    metric = scaling.metric
-    for level in levels:
-        require_alike(level.series, first, (_name(level, scaling), names[1]))
-        metric = shared_metric(scaling.metric, level.series, first, (_name(level, scaling), names[1]))
-    unit = scaling.base_unit(metric) or recorded_unit(first, metric)
-    claim = replace(scaling, metric=metric, unit=unit)
-    for limit, question in (("max_drop", claim.drop(metric)), ("max_rise", claim.rise(metric))):
+    claim = of_these(levels, scaling)
+    sides = Sides(_name(levels[-1], scaling), _name(levels[0], scaling), claim.unit)
+    for limit, question in (("max_drop", claim.drop(claim.metric)), ("max_rise", claim.rise(claim.metric))):
         if question is not None:
-            finding = _change(last, first, levels, question, Sides(*names, unit), claim)
+            finding = _change(last, first, levels, question, sides, claim)
             yield _verdict(claim, limit, "p50", question.direction, question.bound, finding, arm)
     every = [level.series for level in levels]
     if claim.shape is not None:
@@ -102,7 +101,21 @@ def _judged(levels: list[_Level], scaling: Scaling, arm: str) -> Iterator[Verdic
         yield _verdict(claim, "no_knee_before", "knee", ">=", claim.no_knee_before, finding, arm)
 
 
-def _name(level: _Level, scaling: Scaling) -> str:
+def of_these(levels: list[Level], scaling: Scaling) -> Scaling:
+    """The claim with the metric that is meant, and its unit.
+
+    Raises:
+        UsageError: the series cannot be compared, or the claim does not say which metric it means.
+    """
+    first, metric = levels[0], scaling.metric
+    for level in levels:
+        names = _name(level, scaling), _name(first, scaling)
+        require_alike(level.series, first.series, names)
+        metric = shared_metric(scaling.metric, level.series, first.series, names)
+    return replace(scaling, metric=metric, unit=scaling.base_unit(metric) or recorded_unit(first.series, metric))
+
+
+def _name(level: Level, scaling: Scaling) -> str:
     return f"{scaling.over}={wording.quantity(level.at, '', digits=6)}"
 
 
@@ -116,7 +129,7 @@ def _verdict(
         statistic=statistic,
         direction=direction,
         bound=bound,
-        unit="BIC" if statistic == "shape" else "",
+        unit=_UNITS.get(statistic, ""),
         outcome=finding.outcome,
         reason=finding.reason,
         confidence=claim.confidence,
@@ -137,7 +150,7 @@ def _verdict(
 
 
 def _change(
-    last: Series, first: Series, levels: list[_Level], question: Question, sides: Sides, claim: Scaling
+    last: Series, first: Series, levels: list[Level], question: Question, sides: Sides, claim: Scaling
 ) -> Finding:
     """The ratio of the medians at both ends, and what is known of the way between them."""
     if len(levels) < 2:
@@ -150,7 +163,7 @@ def _change(
         return told(walk, sides, claim.confidence, last.ended_by or first.ended_by)
 
     finding = doubted_pair(last, first, claim.metric, question.direction, decide)
-    curve = _fitted(levels, claim, 0.0)
+    curve = fitted(levels, claim, 0.0)
     return finding if isinstance(curve, Finding) else replace(finding, reason=f"{finding.reason}; {_told(curve.trend)}")
 
 
@@ -158,15 +171,15 @@ def _change(
 
 
 @dataclass(frozen=True, slots=True)
-class _Curve:
+class Fits:
     """The shapes fitted to so many values."""
 
     trend: Trend
     n: int
 
 
-def _fitted(levels: list[_Level], claim: Scaling, late: float) -> _Curve | Finding:
-    """The fitted shapes, or why none can be; with *late* times the client's lateness added to the times."""
+def fitted(levels: list[Level], claim: Scaling, late: float) -> Fits | Finding:
+    """The shapes fitted to the levels, or why none can be; *late* times the client's lateness is added to times."""
     samples = [_values(level.series, claim.metric, late) for level in levels]
     missing = sum(sample.missing for sample in samples)
     n = sum(len(sample.values) for sample in samples)
@@ -184,7 +197,7 @@ def _fitted(levels: list[_Level], claim: Scaling, late: float) -> _Curve | Findi
         reason = f"{fewest} at one level, and {LEAST_PER_LEVEL} at each are the fewest that a shape is fitted to"
         return nothing(reason, n=n, remedy=f"raise rounds to {LEAST_PER_LEVEL}")
     x = [level.at for level, sample in zip(levels, samples, strict=True) for _ in sample.values]
-    return _Curve(find_trend(x, [value for sample in samples for value in sample.present]), n)
+    return Fits(find_trend(x, [value for sample in samples for value in sample.present]), n)
 
 
 def _values(series: Series, metric: str, late: float) -> Observations:
@@ -204,17 +217,18 @@ def _knee_told(trend: Trend) -> str:
     return f"a knee at {wording.quantity(trend.knee.knee, '')} ({low} to {high})"
 
 
-def _shape(levels: list[_Level], claim: Scaling, late: float) -> Finding:
+def _shape(levels: list[Level], claim: Scaling, late: float) -> Finding:
     """By how much the claimed shape is ahead of all others, or behind the best."""
-    curve = _fitted(levels, claim, late)
+    curve = fitted(levels, claim, late)
     if isinstance(curve, Finding):
         return curve
     trend, n = curve.trend, curve.n
     claimed = next(fit for fit in trend.fits if fit.shape == claim.shape)
     best = next(fit for fit in trend.fits if fit.shape != claim.shape)
     lead = best.bic - claimed.bic
-    reason = f"{claim.shape} is {'ahead of' if lead > 0 else 'behind'} {best.shape} by {abs(lead):.1f} BIC"
-    reason += f", {BIC_GAP:.0f} are needed either way; {_knee_told(trend)}"
+    better, worse = (claim.shape, best.shape) if lead > 0 else (best.shape, claim.shape)
+    reason = f"{better} fits these values better than {worse}: {wording.quantity(abs(lead), 'BIC')}"
+    reason += f" ({wording.quantity(BIC_GAP, 'BIC')} would show it); {_knee_told(trend)}"
     outcome, remedy = Outcome.INCONCLUSIVE, _more_of(levels, claim)
     if not trend.fits_at_all:
         reason += "; no shape fits these levels"
@@ -225,15 +239,15 @@ def _shape(levels: list[_Level], claim: Scaling, late: float) -> Finding:
     return Finding(outcome, Estimate(lead, lead, lead, claim.confidence, METHOD, n), reason, METHOD, n, 0, remedy)
 
 
-def _more_of(levels: list[_Level], claim: Scaling) -> str:
+def _more_of(levels: list[Level], claim: Scaling) -> str:
     if claim.shape == "flat":
         return "a flat shape is hardly ever shown: claim max_drop or max_rise"
     return "raise rounds, or give it more levels" if len(levels) > 2 else "give it more levels"
 
 
-def _knee(levels: list[_Level], claim: Scaling, late: float) -> Finding:
+def _knee(levels: list[Level], claim: Scaling, late: float) -> Finding:
     """Where the curve bends, if that is shown."""
-    curve = _fitted(levels, claim, late)
+    curve = fitted(levels, claim, late)
     if isinstance(curve, Finding):
         return curve
     trend, n, bound = curve.trend, curve.n, claim.no_knee_before

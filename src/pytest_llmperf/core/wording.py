@@ -23,7 +23,8 @@ def quantity(value: float, unit: str, *, digits: int = 0) -> str:
 
     Args:
         value: in the base unit.
-        unit: of the table of metrics.
+        unit: of the table of metrics; or `change` of a ratio that is told as what was added or lost, `BIC` of a lead
+            that is told as a factor of likelihood.
         digits: significant digits at the least; each unit has its own measure of them, three or four.
     """
     if math.isnan(value):
@@ -41,6 +42,10 @@ def quantity(value: float, unit: str, *, digits: int = 0) -> str:
             return f"${_digits(value, max(4, digits))} per million tokens"
         case "share":
             return f"{_digits(value * 100, max(3, digits))} %"
+        case "change":
+            return f"{'+' if value > 1 else '−' if value < 1 else ''}{_digits(abs(value - 1) * 100, max(3, digits))} %"
+        case "BIC":
+            return _likelier(value)
         case "":
             return _digits(value, max(4, digits))
         case _:
@@ -104,6 +109,13 @@ def span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _likelier(lead: float) -> str:
+    """A lead in Schwarz's criterion as what it stands for: by which factor one explanation is likelier than another."""
+    factor = math.exp(min(abs(lead), 100.0) / 2)
+    number = "over 1000" if factor > 1000 else _digits(factor, 2)
+    return f"{number} times {'as' if lead >= 0 else 'less'} likely"
 
 
 def _cents(dollars: float, digits: int) -> str:

@@ -146,13 +146,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return None
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around pytest's own, which turns a failure into an expected one
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put the result on the report: xdist carries it to the controller, and a crash of the worker loses no other."""
     report = yield
-    if call.when == "call" and RESULT in item.stash:
+    if SCENARIO in item.stash and call.when != "teardown" and (RESULT in item.stash or report.failed):
         from pytest_llmperf.plugin.delivery import attach
 
         attach(item, report)

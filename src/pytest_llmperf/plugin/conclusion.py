@@ -21,7 +21,7 @@ from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.plugin.extensions import gate
 from pytest_llmperf.plugin.regressions import notes_on, parameters_of
 from pytest_llmperf.plugin.session import LLMPerfWarning, plain_nodeid
-from pytest_llmperf.plugin.stash import RESULT
+from pytest_llmperf.plugin.stash import RESULT, SETTINGS
 
 if TYPE_CHECKING:
     from pytest_llmperf.core.ceiling import Ceiling
@@ -91,6 +91,7 @@ def judged(
     Raises:
         UsageError: there is nothing that could be judged.
     """
+    from pytest_llmperf.core.curves import curves
     from pytest_llmperf.core.verdict import combined
 
     compared = [one.regression for one in held if one.known]
@@ -101,6 +102,7 @@ def judged(
         outcome=combined([verdict.outcome for verdict in verdicts]).value,
         verdicts=verdicts,
         ceiling=_ceiling(objectives, result.series, confidence),
+        curves=tuple(curve for scaling in scalings for curve in curves(result.series, scaling)),
     )
 
 
@@ -206,6 +208,45 @@ def _result(
         location=None if line is None else (file, line + 1),
         parameters=parameters_of(execution.item),
     )
+
+
+_SOURCES = {
+    "simulate": (Source.SIMULATED, "virtual"),
+    "live": (Source.LIVE, "realtime"),
+    "record": (Source.RECORDED, "realtime"),
+    "replay": (Source.REPLAYED, "instant"),
+}
+"""Where numbers would have come from, by the backend, and the clock they usually have."""
+
+
+def unmeasured(item: pytest.Item, report: pytest.TestReport) -> TestResult:
+    """The result of a test that failed before it measured anything."""
+    from pytest_llmperf.reports.report import TestResult
+
+    settings = item.config.stash[SETTINGS]
+    source, clock = _SOURCES[settings.backend]
+    file, line, _ = item.location
+    return TestResult(
+        nodeid=plain_nodeid(item.nodeid),
+        outcome="error",
+        source=source,
+        clock=clock if settings.clock == "auto" else settings.clock,
+        series=(),
+        verdicts=(),
+        error=("its set-up failed: " if report.when == "setup" else "") + _message(report),
+        location=None if line is None else (file, line + 1),
+        parameters=parameters_of(item) if isinstance(item, pytest.Function) else None,
+    )
+
+
+def _message(report: pytest.TestReport) -> str:
+    """What pytest says of a failure, without its traceback."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        return str(crash.message).removeprefix("Failed: ")
+    text = report.longreprtext
+    marked = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+    return marked[0] if marked else text
 
 
 def _ceiling(objectives: Sequence[Objective], series: tuple[Series, ...], confidence: float) -> Ceiling | None:

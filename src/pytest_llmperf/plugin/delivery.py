@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from pytest_llmperf.core.errors import LLMPerfError
 from pytest_llmperf.core.plain import from_plain, to_plain
 from pytest_llmperf.plugin import telemetry
+from pytest_llmperf.plugin.conclusion import unmeasured
 from pytest_llmperf.plugin.session import Run
-from pytest_llmperf.plugin.stash import RESULT, SETTINGS
+from pytest_llmperf.plugin.stash import RESULT, SCENARIO, SETTINGS
 from pytest_llmperf.plugin.workers import is_worker, together
 from pytest_llmperf.reports.report import TestResult
 
@@ -24,12 +26,19 @@ _PROPERTY = "llmperf."
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put a finished test's result on its report, and its headline numbers among the report's properties."""
+    """Put a finished test's result on its report, and its headline numbers among the report's properties.
+
+    A test that came to none, because its set-up failed or it was refused, is an error in every report.
+    """
     result = item.stash.get(RESULT, None)
     if result is None:
+        if not item.stash[SCENARIO].plan.off:
+            setattr(report, REPORT_KEY, to_plain(unmeasured(item, report)))
         return
     telemetry.keep(item, result)
     del item.stash[RESULT]  # a rerun makes its own
+    if report.skipped and hasattr(report, "wasxfail"):
+        result = replace(result, outcome="xfailed")
     if workers := together(item.config):
         from pytest_llmperf.plugin.parts import as_plain
 

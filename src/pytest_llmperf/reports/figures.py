@@ -16,6 +16,7 @@ from pytest_llmperf.core import wording
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import formatting, plot
 from pytest_llmperf.reports.cascade import Bar, bars
+from pytest_llmperf.reports.curve import scalings
 from pytest_llmperf.reports.order import order
 from pytest_llmperf.reports.plot import Figure, Scale
 from pytest_llmperf.reports.reading import number, verdict
@@ -34,7 +35,8 @@ def figures(test: Document) -> list[Figure]:
     """The plots of one test, in the order they are shown; none for a test that measured nothing."""
     answers = [verdict(found) for found in test["verdicts"]]
     pairs = [(distribution(test, answers, name), order(test, answers, name)) for name in _shown(test, answers)]
-    return [figure for figure in (*(one for pair in pairs for one in pair), waterfall(test)) if figure is not None]
+    every = (*scalings(test), *(one for pair in pairs for one in pair), waterfall(test))
+    return [figure for figure in every if figure is not None]
 
 
 def _shown(test: Document, answers: Sequence[Verdict]) -> list[str]:

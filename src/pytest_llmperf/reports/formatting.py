@@ -7,6 +7,7 @@ the outcome.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
 from pytest_llmperf.core import wording
@@ -22,6 +23,33 @@ _BEYOND = {"<=": ">", ">=": "<"}
 _FAILURES_LISTED = 3
 _ANSWER = 80
 """Characters that are shown of a failing assertion."""
+
+
+def shown_as(test: str, outcome: str) -> str:
+    """What an outcome is shown as in a test that ended so: a failure that its mark expects is none."""
+    return "xfailed" if test == "xfailed" and outcome == "failed" else outcome
+
+
+def counted(tests: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """How the claims ended: `5 of 7 claims passed, 2 failed, 1 error`.
+
+    Args:
+        tests: of each its outcome, and those of its claims.
+    """
+    tests = list(tests)
+    counts = Counter(shown_as(test, one) for test, claims in tests for one in claims)
+    found = [f"{counts['passed']} of {wording.count(counts.total(), 'claim')} passed" if counts else "no claim"]
+    counts["xfailed"] += sum(test == "xfailed" and "failed" not in claims for test, claims in tests)
+    found += [f"{counts[one]} {one}" for one in ("failed", "inconclusive", "xfailed") if counts[one]]
+    errors = sum(test == "error" for test, _ in tests)
+    return ", ".join([*found, *([wording.count(errors, "error")] if errors else [])])
+
+
+def unclaimed(outcome: str, *, measured: bool) -> str:
+    """What stands in place of a claim in a test that has no answer to any."""
+    if not measured:
+        return "nothing measured"
+    return "not judged" if outcome in ("error", "xfailed") else "no claim"
 
 
 def subject(verdict: Verdict) -> str:
@@ -42,7 +70,8 @@ def limit(verdict: Verdict) -> str:
 
 def estimate(verdict: Verdict) -> str:
     """The point estimate in its unit, or that there is none."""
-    return "nothing" if verdict.estimate is None else wording.quantity(verdict.estimate, verdict.unit)
+    nothing = "no knee" if verdict.statistic == "knee" else "nothing"
+    return nothing if verdict.estimate is None else wording.quantity(verdict.estimate, verdict.unit)
 
 
 def interval(verdict: Verdict) -> str:

@@ -33,6 +33,7 @@ STATISTICS = ("mean", "min", "p50", "p90", "p95", "p99", "max")
 _NEEDED = ("jinja2", "plotly")
 _OPENED = 3
 """So many of the tests that did not pass lie open at first."""
+_EXPECTED = ("passed", "xfailed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _parts(document: Document) -> list[Part]:
         claims = tuple(_claim(row, anchors[row.nodeid]) for row in section.rows)
         cards = []
         for test in section.tests:
-            opens = len(document["tests"]) == 1 or (test["outcome"] != "passed" and opened < _OPENED)
+            opens = len(document["tests"]) == 1 or (test["outcome"] not in _EXPECTED and opened < _OPENED)
             opened += opens
             cards.append(_card(test, anchors[test["nodeid"]], claims, opened=opens))
         found.append(Part(section, claims, tuple(cards)))

@@ -74,6 +74,7 @@ def _test(result: TestResult) -> dict[str, Any]:
         "arms": [_arm(series) for series in result.series],
         "verdicts": [_verdict(verdict) for verdict in result.verdicts],
         "ceiling": None if result.ceiling is None else _ceiling(result.ceiling),
+        "curves": [asdict(curve) for curve in result.curves],
     }
 
 

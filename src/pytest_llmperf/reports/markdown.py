@@ -32,6 +32,7 @@ _WORDS = {
     "error": "🛑 **error**",
     "failed": "❌ **failed**",
     "inconclusive": "⚠️ **inconclusive**",
+    "xfailed": "➖ xfailed",
     "passed": "✅ passed",
 }
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}

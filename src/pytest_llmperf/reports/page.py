@@ -7,6 +7,7 @@ not seen cannot be read. The only module that uses rich, which it imports when a
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,7 @@ OUTCOMES = {
     "error": ("ERROR", "bold red"),
     "failed": ("FAILED", "bold red"),
     "inconclusive": ("INCONCLUSIVE", "bold yellow"),
+    "xfailed": ("xfailed", "yellow"),
     "passed": ("passed", "green"),
 }
 """The word and the style of an outcome, the gravest first."""
@@ -31,6 +33,12 @@ _NARROWEST = 60
 """Columns that prose must have left before it is set below its claim and not at the margin."""
 _NAME = 18
 """Columns that the names of a table of figures should have, before the gaps between its columns are narrowed."""
+_GLUE = "\ue000"
+"""Stands for a blank at which no line ends, until lines are folded."""
+_TOGETHER = re.compile(
+    r"(?<=\d) (?=of \d|m?s\b|min\b|%|ms/token|tokens/s)|(?<=\d of) (?=\d)|(?<=at least) (?=\d)|(?<=at most) (?=\d)"
+)
+"""A number and its unit, or two numbers that mean something together only."""
 _PLAIN = {"…": "...", "−": "-", "–": "-", "×": "x", "Σ": "sum of", "─": "-"}
 """What stands for the characters we write, where the terminal lacks them."""
 
@@ -92,7 +100,7 @@ class Page:
 
     def text(self) -> str:
         """All that was written, without blanks at the ends of lines."""
-        return "\n".join(line.rstrip() for line in self._file.getvalue().split("\n"))
+        return "\n".join(line.rstrip() for line in self._file.getvalue().replace(_GLUE, " ").split("\n"))
 
     def heading(self, words: str) -> None:
         """A line across the page, in pytest's manner."""
@@ -239,7 +247,7 @@ class Page:
     def _styled(self, words: str, style: str) -> Text:
         from rich.text import Text
 
-        return Text(self._writable(words), style, overflow="fold")
+        return Text(_TOGETHER.sub(_GLUE, self._writable(words)), style, overflow="fold")
 
     def _length(self, words: str) -> int:
         from rich.cells import cell_len

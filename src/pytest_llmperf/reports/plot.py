@@ -68,24 +68,26 @@ def limits(answers: Sequence[Verdict], drawn: Scale, axis: str) -> dict[str, Any
     """A line across the plot at each limit, with its words where curves seldom go: the part of a layout for them."""
     found = dict.fromkeys((drawn(answer.bound), formatting.limit(answer)) for answer in answers)
     return {
-        "shapes": [_line(at, axis) for at, _ in found],
-        "annotations": [_label(at, words, axis, drawn) for at, words in found],
+        "shapes": [line(at, axis) for at, _ in found],
+        "annotations": [label(at, f"limit {words}", axis, drawn) for at, words in found],
     }
 
 
-def _line(at: float, axis: str) -> dict[str, Any]:
+def line(at: float, axis: str) -> dict[str, Any]:
+    """A line across the plot at this place of an axis, `x` or `y`."""
     other = "y" if axis == "x" else "x"
     ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1, f"{other}ref": "paper", f"{axis}ref": axis}
     return {"type": "line", "line": {"color": "var(--limit)", "width": 1.5, "dash": "dash"}} | ends
 
 
-def _label(at: float, words: str, axis: str, drawn: Scale) -> dict[str, Any]:
+def label(at: float, words: str, axis: str, drawn: Scale) -> dict[str, Any]:
+    """What stands beside such a line."""
     leans = "right" if at - drawn(drawn.low) > drawn(drawn.high) - at else "left"
     place: dict[str, Any] = {"x": at, "y": 0.01, "yref": "paper", "xanchor": leans, "yanchor": "bottom"}
     if axis == "y":
         place = {"x": 1, "y": at, "xref": "paper", "xanchor": "right", "yanchor": "bottom"}
     return {
-        "text": escape(f"limit {words}"),
+        "text": escape(words),
         "showarrow": False,
         "borderpad": 2,
         "bgcolor": "var(--card)",

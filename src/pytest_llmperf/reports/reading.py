@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pytest_llmperf.core.curves import Curve, FittedShape, LevelSeen
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.series import Measurement, Round, Series
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.reports.json_file import SCHEMA
+
+T = TypeVar("T")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -56,6 +59,23 @@ def verdict(found: Mapping[str, Any]) -> Verdict:
         | {"outcome": Outcome(found["outcome"])}
         | {"evidence": None if evidence is None else (number(evidence["to_pass"]), number(evidence["to_fail"]))}
     )
+
+
+def curves(test: Mapping[str, Any]) -> list[Curve]:
+    """What the test's claims on scaling saw; none in a report of a version that did not write it."""
+    return [_curve(found) for found in test.get("curves", [])]
+
+
+def _curve(found: Mapping[str, Any]) -> Curve:
+    levels = tuple(_known(LevelSeen, one, "at", "median", "low", "high") for one in found["levels"])
+    fits = tuple(_known(FittedShape, one) for one in found["fits"])
+    return replace(_known(Curve, found), levels=levels, fits=fits)
+
+
+def _known(kind: type[T], found: Mapping[str, Any], *figures: str) -> T:
+    """A value of this kind from what a report says of it and this version knows; *figures* may be infinite there."""
+    known = {field.name: found[field.name] for field in fields(kind) if field.name in found}  # type: ignore[arg-type]
+    return kind(**known | {name: number(known[name]) for name in figures})
 
 
 def series_of(test: dict[str, Any]) -> tuple[Series, ...]:

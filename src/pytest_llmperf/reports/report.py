@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_llmperf.core.ceiling import Ceiling
+from pytest_llmperf.core.curves import Curve
 from pytest_llmperf.core.environment import Environment, Source
 from pytest_llmperf.core.overview import Beside, Synthesis
 from pytest_llmperf.core.series import Series
@@ -23,7 +24,8 @@ class TestResult:
 
     nodeid: str
     outcome: str
-    """`passed`, `failed`, `inconclusive`, or `error` when it could not be judged at all."""
+    """`passed`, `failed`, `inconclusive`, `error` when it could not be judged at all, or `xfailed` when it failed as
+    its mark says it would."""
     source: Source
     clock: str
     series: tuple[Series, ...]
@@ -36,6 +38,8 @@ class TestResult:
     """Sampling was cut short from outside: the series are partial."""
     ceiling: Ceiling | None = None
     """Of arms over a rate, what they show of the service's limit."""
+    curves: tuple[Curve, ...] = ()
+    """What its claims on scaling saw."""
     location: tuple[str, int] | None = None
     """File, relative to the root directory, and line (from 1) of the test."""
     parameters: tuple[str, ...] | None = None

@@ -75,17 +75,14 @@ def sections(document: Document) -> list[Section]:
 
 def counted(document: Document) -> str:
     """How the claims ended: `5 of 7 claims passed, 2 failed, 1 error`."""
-    counts = Counter(verdict["outcome"] for test in document["tests"] for verdict in test["verdicts"])
-    claims = wording.count(counts.total(), "claim")
-    words = [f"{counts['passed']} of {claims} passed" if counts else "no claim"]
-    words += [f"{counts[outcome]} {outcome}" for outcome in ("failed", "inconclusive") if counts[outcome]]
-    errors = sum(test["outcome"] == "error" for test in document["tests"])
-    return ", ".join([*words, *([wording.count(errors, "error")] if errors else [])])
+    return formatting.counted(
+        (test["outcome"], [verdict["outcome"] for verdict in test["verdicts"]]) for test in document["tests"]
+    )
 
 
 def gravest(document: Document) -> str:
-    """The outcome of the whole run; `passed` where nothing was judged."""
-    found = {test["outcome"] for test in document["tests"]}
+    """The outcome of the whole run; `passed` where nothing was judged. A failure that was expected has no weight."""
+    found = {test["outcome"] for test in document["tests"]} - {"xfailed"}
     return next((outcome for outcome in OUTCOMES if outcome in found), "passed")
 
 
@@ -130,7 +127,7 @@ def _rows(test: Document) -> list[Row]:
 def _row(test: Document, answer: Verdict) -> Row:
     return Row(
         nodeid=test["nodeid"],
-        outcome=str(answer.outcome),
+        outcome=formatting.shown_as(test["outcome"], answer.outcome),
         claim=answer.claim,
         measured=formatting.measured(answer),
         n=answer.n,
@@ -142,7 +139,7 @@ def _row(test: Document, answer: Verdict) -> Row:
 
 def _without_claim(test: Document) -> list[Row]:
     calls = sum(arm["calls"] for arm in test["arms"])
-    claim = "no claim" if test["arms"] else "nothing measured"
+    claim = formatting.unclaimed(test["outcome"], measured=bool(test["arms"]))
     return [Row(test["nodeid"], test["outcome"], claim, "", calls, test["error"].partition("\n")[0])]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.metrics import METRICS
@@ -20,6 +22,7 @@ from pytest_llmperf.reports.report import Report, TestResult
 
 _HEADLINE = {"ttft": ("p50", "p95"), "e2e": ("p50", "p95"), "output_tps": ("p50",), "cost": ("mean",)}
 """Figures that `-v` gives for every test that has them, and any verbosity for a test that claims nothing."""
+_ARMS_NAMED = 4
 
 
 def render(report: Report, *, console_width: int, color: bool, verbosity: int = 0, encoding: str = "utf-8") -> str:
@@ -99,13 +102,32 @@ def _overviews(page: Page, report: Report) -> None:
 
 
 def _block(result: TestResult, name: str, verbosity: int) -> Block:
-    rows = [_claim_row(verdict, verbosity) for verdict in result.verdicts] or _rows_without_claim(result)
+    rows = [_claim_row(verdict, result, verbosity) for verdict in result.verdicts] or _rows_without_claim(result)
     if verbosity < 0:
-        rows = [row for row in rows if row.outcome != "passed"]
-    return Block(name, tuple(rows), tuple(_remarks(result, verbosity)))
+        rows = [row for row in rows if row.outcome not in ("passed", "xfailed")]
+    return Block(name, tuple(_said_once(rows)), tuple(_remarks(result, verbosity)))
 
 
-def _claim_row(verdict: Verdict, verbosity: int) -> Row:
+def _said_once(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows; what one claim's answers say alike of several arms stands below the last of them, with their names."""
+    for _, group in groupby(rows, key=lambda row: row.claim):
+        alike = list(group)
+        arms: dict[Line, list[str]] = {}
+        for row in alike:
+            for line in row.below:
+                arms.setdefault(line, []).append(row.arm)
+        shared = [replace(line, words=f"{_of(of)}: {line.words}") for line, of in arms.items() if len(of) > 1]
+        for row in alike:
+            own = tuple(line for line in row.below if len(arms[line]) == 1)
+            yield replace(row, below=(*own, *(shared if row is alike[-1] else ())))
+
+
+def _of(arms: Sequence[str]) -> str:
+    """Which arms a line is about."""
+    return wording.listed(arms) if len(arms) <= _ARMS_NAMED else f"{len(arms)} arms"
+
+
+def _claim_row(verdict: Verdict, result: TestResult, verbosity: int) -> Row:
     passed = verdict.outcome is Outcome.PASSED
     told = [verdict.reason, *([f"next: {verdict.remedy}"] if verdict.remedy else [])]
     planned = [f"sampling: {verdict.stops}"] if verdict.stops and verbosity > 0 else []
@@ -114,7 +136,7 @@ def _claim_row(verdict: Verdict, verbosity: int) -> Row:
         claim=verdict.claim,
         measured=formatting.measured(verdict),
         n=str(verdict.n),
-        outcome=str(verdict.outcome),
+        outcome=formatting.shown_as(result.outcome, verdict.outcome),
         below=(
             *(Line(words, "dim" if passed else "") for words in told if verbosity > 0 or not passed),
             *(Line(words, "dim") for words in planned),
@@ -123,8 +145,9 @@ def _claim_row(verdict: Verdict, verbosity: int) -> Row:
 
 
 def _rows_without_claim(result: TestResult) -> list[Row]:
-    rows = [Row(series.arm, "no claim", "", str(len(series.judged)), result.outcome) for series in result.series]
-    return rows or [Row("", "nothing measured", "", "0", result.outcome)]
+    said = formatting.unclaimed(result.outcome, measured=bool(result.series))
+    rows = [Row(series.arm, said, "", str(len(series.judged)), result.outcome) for series in result.series]
+    return rows or [Row("", said, "", "0", result.outcome)]
 
 
 def _remarks(result: TestResult, verbosity: int) -> Iterator[Line]:
@@ -183,16 +206,7 @@ def _closing(page: Page, report: Report, verbosity: int) -> None:
     for note, times in notes.items() if verbosity >= 0 else ():
         page.prose(f"note: {note}" + (f" ({times} tests)" if times != 1 else ""), "yellow")
     sources = " and ".join(dict.fromkeys(str(result.source) for result in report.tests))
-    found = {result.outcome for result in report.tests}
+    found = {result.outcome for result in report.tests} - {"xfailed"} or {"passed"}
     style = next(style for outcome, (_, style) in OUTCOMES.items() if outcome in found)
-    page.prose(f"llmperf: {_counted(report.tests)}, {sources}", style)
-
-
-def _counted(results: Sequence[TestResult]) -> str:
-    """How many claims ended how, and how many tests without an answer: `5 of 7 claims passed, 2 failed, 1 error`."""
-    counts = Counter(verdict.outcome for result in results for verdict in result.verdicts)
-    claims = wording.count(counts.total(), "claim")
-    words = [f"{counts[Outcome.PASSED]} of {claims} passed" if counts else "no claim"]
-    words += [f"{counts[outcome]} {outcome}" for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE) if counts[outcome]]
-    errors = sum(result.outcome == "error" for result in results)
-    return ", ".join([*words, *([wording.count(errors, "error")] if errors else [])])
+    tests = [(result.outcome, [verdict.outcome for verdict in result.verdicts]) for result in report.tests]
+    page.prose(f"llmperf: {formatting.counted(tests)}, {sources}", style)

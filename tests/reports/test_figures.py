@@ -55,7 +55,7 @@ class TestAll:
             "p95 ttft <= 2340 ms: 2100 (1980 … 2210) ms, passed."
         )
         assert second.words == "ttft of 100 calls in dispatch order: 100 judged."
-        assert third.words.startswith("Stages of the slowest judged call: round 0 (200), sending 100 ms; ")
+        assert third.words.startswith("The slowest call, stage by stage: round 0 (200), sending 100 ms; ")
 
     def test_claimed_metrics_are_drawn(self):
         """Without a claim on single values a usual one is; nothing is drawn of nothing."""
@@ -181,4 +181,34 @@ class TestWaterfall:
         bars = {trace["name"]: (trace.get("base"), trace["x"]) for trace in figure.data}
         assert bars["wait for headers"] == ([0.1, 0.1], [0.4, 0.4])
         assert bars["content deltas"][1] == [1.0, 5.0, 11.0] * 2
-        assert figure.title == "The slowest judged call of each arm"
+        assert figure.title == "One call, stage by stage"
+        assert figure.words.startswith(
+            "The slowest call of each arm, stage by stage: cold: round 0 (200), sending 100 ms;"
+        )
+
+    def test_another_call_can_be_chosen(self):
+        """What stands out by its name, arm by arm; the slowest of each arm is what is drawn at first."""
+        calls_ = traced([*calls(30), measurement(30, attempts=2), failed_measurement(31)])
+        slow = replace(calls_[7], trace=(replace(TRACE[0], ended=20.0),))
+        retried = replace(calls_[30], trace=TRACE * 2)
+        *_, figure = drawn(
+            series([*calls_[:7], slow, *calls_[8:30], retried, calls_[31]], arm="cold"),
+            series(traced(calls(2)), arm="warm"),
+        )
+        labels = [choice.label for choice in figure.choices]
+        assert labels[0] == "The slowest call of each arm"
+        assert "cold, round 7, 20 s, the slowest" in labels
+        assert "cold, round 30, 11.1 s, with retries" in labels
+        assert "cold, round 31, 11.1 s, failed" in labels
+        assert len(labels) == 1 + 12 + 2
+        chosen = figure.choices[labels.index("cold, round 30, 11.1 s, with retries")].figure
+        assert chosen.layout["yaxis"]["categoryarray"] == ["cold: attempt 1 (200)", "cold: attempt 2 (200)"]
+
+    def test_a_page_of_many_tests_has_fewer_choices_and_points(self):
+        """Its size goes with the number of tests and not with that of calls."""
+        document = json_file.document(report(result(series_=[series(traced(calls(3000)))])))
+        test = json.loads(json_file.text(document))["tests"][0]
+        sizes = [
+            len(json.dumps([[f.data, [c.figure.data for c in f.choices]] for f in figures(test, d)])) for d in (1, 0.01)
+        ]
+        assert sizes[1] < 0.2 * sizes[0]

@@ -82,7 +82,7 @@ class TestSafety:
         assert "<script>alert" not in text
         assert "<img" not in text.replace(html_file._library(), "")
         assert "{{ 7 * 7 }}" in text
-        assert [kind for kind, _ in scripts(text)].count("") == 2  # plotly's and the page's own
+        assert [kind for kind, _ in scripts(text)].count("") == 3  # plotly's and the page's own two
 
     def test_data_of_plots_cannot_end_its_element(self):
         """It is JSON without a single angle bracket."""

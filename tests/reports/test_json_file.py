@@ -56,6 +56,7 @@ class TestDocument:
             "error": "",
             "notes": [],
             "ceiling": None,
+            "curves": [],
             "remarks": [],
         }
         assert arm.pop("metrics")["ttft"] == {
@@ -111,6 +112,7 @@ class TestDocument:
             },
             "unjudged": {},
             "waterfall": None,
+            "waterfalls": [],
         }
         assert judged == {
             "claim": "p95 ttft <= 2340 ms",

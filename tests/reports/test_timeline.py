@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from factories import failed_measurement, measurement, rounds, series
 from pytest_llmperf.core.series import AttemptTimes
-from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall
+from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall, waterfalls
 
 
 def lasting(number, *ends, first=None, gaps=(), **fields):
@@ -72,6 +72,20 @@ class TestWaterfall:
         """No more than can be told apart on a screen, evenly."""
         found = waterfall(series([lasting(0, 50.0, first=0.0, gaps=(1.0,) * 999)]))
         assert (len(found["deltas"]), found["deltas"][:3]) == (200, [0.0, 5.0, 10.0])
+
+    def test_others_can_be_looked_at(self):
+        """What stands out first, in dispatch order; of a long series no more than a few."""
+        many = [lasting(n, 5.0 + n / 1000) for n in range(500)]
+        many[100] = lasting(100, 1.0, 5.1)
+        many[200] = replace(lasting(200, 5.2), failure="overloaded")
+        found = {call["round"]: call["chosen"] for call in waterfalls(series(many))}
+        assert len(found) == 15
+        assert list(found) == sorted(found)
+        named = {number: words for number, words in found.items() if words}
+        assert named == {0: "the fastest", 100: "with retries", 200: "failed", 249: "the median", 474: "the p95"}
+        few = [call["round"] for call in waterfalls(series([lasting(n, 5.0 - n) for n in range(4)]))]
+        assert few == [1, 2, 3]
+        assert waterfalls(series([lasting(0, 5.0)])) == []
 
     def test_without_a_trace_there_is_none(self):
         """The instant clock, say, or a test that called nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_llmperf.core.claims import Scaling
@@ -79,13 +79,32 @@ class Curve:
     no_knee_before: float | None
 
 
-def curves(arms: Sequence[Series], scaling: Scaling) -> Iterator[Curve]:
-    """The curves that a claim is about, one for each combination of the factors that it is not over.
+def curves(arms: Sequence[Series], scalings: Sequence[Scaling]) -> tuple[Curve, ...]:
+    """The curves that claims are about: one for each factor and metric, and each combination of the other factors.
 
     Args:
         arms: as for `judge_scaling`, which raises what is wrong with them.
-        scaling: the claim.
+        scalings: the claims.
     """
+    found: dict[tuple[str, str, str], Curve] = {}
+    for curve in (one for scaling in scalings for one in _curves(arms, scaling)):
+        key = (curve.over, curve.metric, curve.arm)
+        found[key] = _claimed_by_both(found[key], curve) if key in found else curve
+    return tuple(found.values())
+
+
+def _claimed_by_both(one: Curve, other: Curve) -> Curve:
+    """The same curve with the limits of two claims; of two on the same side the first."""
+    return replace(
+        one,
+        least=other.least if one.least is None else one.least,
+        most=other.most if one.most is None else one.most,
+        claimed_shape=one.claimed_shape or other.claimed_shape,
+        no_knee_before=other.no_knee_before if one.no_knee_before is None else one.no_knee_before,
+    )
+
+
+def _curves(arms: Sequence[Series], scaling: Scaling) -> Iterator[Curve]:
     from pytest_llmperf.core.scaling import grouped, of_these
 
     groups = grouped(arms, scaling.over)

@@ -102,7 +102,7 @@ def judged(
         outcome=combined([verdict.outcome for verdict in verdicts]).value,
         verdicts=verdicts,
         ceiling=_ceiling(objectives, result.series, confidence),
-        curves=tuple(curve for scaling in scalings for curve in curves(result.series, scaling)),
+        curves=curves(result.series, scalings),
     )
 
 

@@ -15,27 +15,35 @@ from typing import Any
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import formatting, plot
-from pytest_llmperf.reports.cascade import Bar, bars
 from pytest_llmperf.reports.curve import scalings
 from pytest_llmperf.reports.order import order
 from pytest_llmperf.reports.plot import Figure, Scale
 from pytest_llmperf.reports.reading import number, verdict
 from pytest_llmperf.reports.rows import Document, quantity
+from pytest_llmperf.reports.stages import stages
 
 _USUAL = ("ttft", "e2e", "scenario")
 """What is drawn of a test that claims nothing of single calls: the first that it has."""
 _MOST_METRICS = 4
 _MOST_STEPS = 400
 """Points of one curve."""
-_BAR = 0.46
-"""Height of a bar, as a share of its line."""
+_MOST_STEPS_OF_ALL = 6000
+_LEAST_STEPS = 60
 
 
-def figures(test: Document) -> list[Figure]:
-    """The plots of one test, in the order they are shown; none for a test that measured nothing."""
+def figures(test: Document, detail: float = 1.0) -> list[Figure]:
+    """The plots of one test, in the order they are shown; none for a test that measured nothing.
+
+    Args:
+        test: of the document.
+        detail: 1 or less; how much of a long series and of many calls is drawn, in a page of many tests.
+    """
     answers = [verdict(found) for found in test["verdicts"]]
-    pairs = [(distribution(test, answers, name), order(test, answers, name)) for name in _shown(test, answers)]
-    every = (*scalings(test), *(one for pair in pairs for one in pair), waterfall(test))
+    pairs = [
+        (distribution(test, answers, name, detail), order(test, answers, name, detail))
+        for name in _shown(test, answers)
+    ]
+    every = (*scalings(test), *(one for pair in pairs for one in pair), stages(test, detail))
     return [figure for figure in every if figure is not None]
 
 
@@ -46,7 +54,7 @@ def _shown(test: Document, answers: Sequence[Verdict]) -> list[str]:
     return claimed[:_MOST_METRICS] or [name for name in _USUAL if name in having][:1]
 
 
-def distribution(test: Document, answers: Sequence[Verdict], name: str) -> Figure | None:
+def distribution(test: Document, answers: Sequence[Verdict], name: str, detail: float = 1.0) -> Figure | None:
     """The share of values at or below each one, a curve for each arm; None where all are infinite."""
     curves = {place: _present(arm, name) for place, arm in enumerate(test["arms"]) if name in arm["series"]}
     own = plot.about(test, answers, name)
@@ -56,16 +64,17 @@ def distribution(test: Document, answers: Sequence[Verdict], name: str) -> Figur
     ends = [end for one in own for end in (one.bound, one.low, one.high) if end is not None and math.isfinite(end)]
     drawn = plot.scale(name, plot.unit_of(test, name), [*finite, *ends])
     marks = [_estimate(test, place, answer, values, drawn) for place, values, answer in _paired(test, curves, own)]
-    thinned = any(len(values) > _MOST_STEPS for values in curves.values())
+    steps = _steps(len(curves), detail)
+    thinned = any(len(values) > steps for values in curves.values())
     flat = plot.layout("", "share at or below, %", entries=len(curves)) | plot.limits(own, drawn, "x")
     flat["xaxis"] |= {"title": {"text": escape(drawn.title), "standoff": 8}, "range": drawn.range()}
     flat["yaxis"] |= {"range": [0, 104]}
     return Figure(
         title=f"How {name} is distributed",
         words=" ".join([*(_described(arm, name) for arm in test["arms"]), *map(_claimed, own)]),
-        data=[*(_curve(test, place, values, drawn) for place, values in curves.items()), *filter(None, marks)],
+        data=[*(_curve(test, place, values, drawn, steps) for place, values in curves.items()), *filter(None, marks)],
         layout=flat,
-        note=f"Drawn with {_MOST_STEPS} points a curve; judged on all values." if thinned else "",
+        note=f"Drawn with {steps} points a curve; judged on all values." if thinned else "",
     )
 
 
@@ -81,10 +90,15 @@ def _present(arm: Document, name: str) -> list[float]:
     return sorted(found for value in arm["series"][name] if (found := number(value)) is not None)
 
 
-def _curve(test: Document, place: int, values: Sequence[float], drawn: Scale) -> dict[str, Any]:
+def _steps(curves: int, detail: float) -> int:
+    """Points of each of so many curves."""
+    return max(int(detail * min(_MOST_STEPS, _MOST_STEPS_OF_ALL // max(curves, 1))), _LEAST_STEPS)
+
+
+def _curve(test: Document, place: int, values: Sequence[float], drawn: Scale, steps: int) -> dict[str, Any]:
     """Steps up to the share of the values that are finite; a failed call never comes."""
     finite = [value for value in values if math.isfinite(value)]
-    ranks = plot.spread(len(finite), _MOST_STEPS)
+    ranks = plot.spread(len(finite), steps)
     return {
         "type": "scatter",
         "mode": "lines",
@@ -138,68 +152,3 @@ def _described(arm: Document, name: str) -> str:
 
 def _claimed(answer: Verdict) -> str:
     return f"{answer.claim}{formatting.of_arm(answer)}: {formatting.measured(answer)}, {answer.outcome}."
-
-
-def waterfall(test: Document) -> Figure | None:
-    """The slowest judged call of each arm, stage by stage, on one time line; None where no call was traced."""
-    chosen = [(arm["waterfall"], bars(arm["waterfall"], arm["name"])) for arm in test["arms"] if arm.get("waterfall")]
-    if not chosen:
-        return None
-    found = [bar for _, own in chosen for bar in own]
-    ends = [bar.start + bar.seconds for bar in found]
-    drawn = plot.scale("since the call began", "s", ends)
-    ticks = [(moment, own[-1].attempt) for call, own in chosen for moment in call["deltas"]]
-    labels = [escape(label) for label in dict.fromkeys(bar.attempt for bar in found)]
-    stages = [[bar for bar in found if bar.stage == stage] for stage in dict.fromkeys(bar.stage for bar in found)]
-    flat = plot.layout(drawn.title, "", height=100 + 56 * len(labels), entries=2 * len(stages))
-    flat["xaxis"] |= {"range": drawn.range(room=0.02, zero=True)}
-    flat["yaxis"] |= {
-        "autorange": "reversed",
-        "categoryorder": "array",
-        "categoryarray": labels,
-        "showticklabels": False,
-    }
-    flat["annotations"] = [_above(place, label) for place, label in enumerate(labels)]
-    told = "; ".join(f"{bar.attempt}, {bar.stage} {wording.quantity(bar.seconds, 's')}" for bar in found)
-    return Figure(
-        title="The slowest judged call" + (" of each arm" if len(test["arms"]) > 1 else ""),
-        words=f"Stages of the slowest judged call: {told}.",
-        data=[*(_stage(own, drawn) for own in stages), *([_ticks(ticks, drawn)] if ticks else [])],
-        layout=flat | {"barmode": "overlay"},
-        note="A tick is a content delta of the stream." if ticks else "",
-    )
-
-
-def _above(place: int, label: str) -> dict[str, Any]:
-    """The words of a bar, over it, where the narrowest page has room for them; bars count from 0, downwards."""
-    at = {"x": 0, "xref": "paper", "xanchor": "left", "y": place - _BAR / 2 - 0.02, "yanchor": "bottom"}
-    return {"text": label, "showarrow": False, "font": {"size": 12}} | at
-
-
-def _stage(own: Sequence[Bar], drawn: Scale) -> dict[str, Any]:
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": own[0].stage,
-        "y": [escape(bar.attempt) for bar in own],
-        "x": [drawn(bar.seconds) for bar in own],
-        "base": [drawn(bar.start) for bar in own],
-        "text": [f"{bar.stage}: {wording.quantity(bar.seconds, 's')}" for bar in own],
-        "textposition": "none",
-        "hovertemplate": "%{text}<extra></extra>",
-        "marker": {"color": f"var(--stage-{own[0].color})"},
-        "width": _BAR,
-    }
-
-
-def _ticks(ticks: Sequence[tuple[float, str]], drawn: Scale) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "content deltas",
-        "x": [drawn(moment) for moment, _ in ticks],
-        "y": [escape(label) for _, label in ticks],
-        "marker": {"symbol": "line-ns", "size": 10, "line": {"width": 1, "color": "var(--card)"}},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }

@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 STATISTICS = ("mean", "min", "p50", "p90", "p95", "p99", "max")
+_OF_A_CHOICE = ("height", "xaxis", "yaxis", "annotations")
+"""What the layouts of a plot's choices differ in."""
 _NEEDED = ("jinja2", "plotly")
 _OPENED = 3
 """So many of the tests that did not pass lie open at first."""
+_DETAILED = 40
+"""So many tests are drawn with all detail; of more, each has less, so that the page opens as quickly."""
 _EXPECTED = ("passed", "xfailed")
 
 
@@ -100,7 +104,7 @@ def render(document: Document) -> str:
     require()
     parts = _parts(document)
     drawn = any(card.figures for part in parts for card in part.cards)
-    scripts = {"library": _library() if drawn else "", "own": _text("page.js")}
+    scripts = {"library": _library() if drawn else "", "plots": _text("plots.js"), "own": _text("page.js")}
     return (
         _environment()
         .get_template("page.html")
@@ -127,6 +131,7 @@ def render(document: Document) -> str:
 
 def _parts(document: Document) -> list[Part]:
     found, opened = [], 0
+    detail = min(1.0, _DETAILED / max(len(document["tests"]), 1))
     for section in rows.sections(document):
         anchors = {test["nodeid"]: f"test-{document['tests'].index(test)}" for test in section.tests}
         claims = tuple(_claim(row, anchors[row.nodeid]) for row in section.rows)
@@ -134,7 +139,9 @@ def _parts(document: Document) -> list[Part]:
         for test in section.tests:
             opens = len(document["tests"]) == 1 or (test["outcome"] not in _EXPECTED and opened < _OPENED)
             opened += opens
-            cards.append(_card(test, anchors[test["nodeid"]], claims, opened=opens))
+            own = tuple(claim for claim in claims if claim.anchor == anchors[test["nodeid"]])
+            drawn = tuple(figures(test, detail))
+            cards.append(Card(anchors[test["nodeid"]], test, own, tuple(rows.told(test)), drawn, opens))
         found.append(Part(section, claims, tuple(cards)))
     return found
 
@@ -142,11 +149,6 @@ def _parts(document: Document) -> list[Part]:
 def _claim(row: Row, anchor: str) -> Claim:
     gauge = None if row.verdict is None else _gauge(row.verdict)
     return Claim(row, anchor, OUTCOMES.index(row.outcome), gauge)
-
-
-def _card(test: Document, anchor: str, claims: tuple[Claim, ...], *, opened: bool) -> Card:
-    own = tuple(claim for claim in claims if claim.anchor == anchor)
-    return Card(anchor, test, own, tuple(rows.told(test)), tuple(figures(test)), opened)
 
 
 def _gauge(answer: Verdict) -> Gauge | None:
@@ -208,4 +210,10 @@ def _environment() -> Environment:
 
 
 def _plot(figure: Figure) -> dict[str, Any]:
-    return {"data": figure.data, "layout": figure.layout}
+    """What the script draws: one plot, or several to choose from, each with its words."""
+    found: dict[str, Any] = {"data": figure.data, "layout": figure.layout}
+    if figure.choices:
+        shared = {key: value for key, value in figure.layout.items() if key not in _OF_A_CHOICE}
+        own = [(choice.figure, {key: choice.figure.layout[key] for key in _OF_A_CHOICE}) for choice in figure.choices]
+        found = {"layout": shared, "choices": [{"data": f.data, "layout": of, "words": f.words} for f, of in own]}
+    return found

@@ -21,7 +21,7 @@ from pytest_llmperf.core.summary import summarised
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import formatting
 from pytest_llmperf.reports.report import Report, TestResult
-from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall
+from pytest_llmperf.reports.timeline import timeline, unjudged, waterfall, waterfalls
 
 SCHEMA = 1
 
@@ -116,6 +116,7 @@ def _arm(series: Series) -> dict[str, Any]:
         "unjudged": unjudged(series),
         "timeline": timeline(series),
         "waterfall": waterfall(series),
+        "waterfalls": waterfalls(series),
     }
 
 

@@ -17,6 +17,8 @@ from pytest_llmperf.reports.reading import number
 from pytest_llmperf.reports.rows import Document
 
 _MOST_POINTS = 1500
+_LEAST_POINTS = 150
+"""In a page of very many tests."""
 _STATES = {
     "judged": ("circle", 6),
     "with retries": ("diamond", 9),
@@ -45,7 +47,7 @@ class _Point:
         return self.value is not None and math.isfinite(self.value)
 
 
-def order(test: Document, answers: Sequence[Verdict], name: str) -> Figure | None:
+def order(test: Document, answers: Sequence[Verdict], name: str, detail: float = 1.0) -> Figure | None:
     """The values of a metric of calls or rounds; None where the report does not say what came when."""
     points = sorted(_points(test, name), key=lambda point: point.at)
     if not points:
@@ -54,7 +56,7 @@ def order(test: Document, answers: Sequence[Verdict], name: str) -> Figure | Non
     own = plot.about(test, answers, name)
     values = [point.value for point in points if point.value is not None and point.finite]
     drawn = plot.scale(name, plot.unit_of(test, name), [*values, *(answer.bound for answer in own)])
-    kept = _thinned(list(enumerate(points, 1)))
+    kept = _thinned(list(enumerate(points, 1)), max(int(detail * _MOST_POINTS), _LEAST_POINTS))
     upright = plot.axis(drawn.title) | {"range": drawn.range(room=0.14, zero=drawn.low >= 0)}
     data = [trace for state in _STATES for trace in _marks(test, state, kept, drawn)]
     return Figure(
@@ -121,12 +123,12 @@ def _state(*, judged: bool, warm: bool, failed: bool, retried: bool) -> str:
     return "failed" if failed else "with retries" if retried else _PLAIN
 
 
-def _thinned(points: list[tuple[int, _Point]]) -> list[tuple[int, _Point]]:
+def _thinned(points: list[tuple[int, _Point]], most: int) -> list[tuple[int, _Point]]:
     """Those that stand out, as far as there is room, and of the others so many that the eye sees no difference."""
     special = [one for one in points if one[1].state != _PLAIN]
     plain = [one for one in points if one[1].state == _PLAIN]
-    special = [special[place] for place in plot.spread(len(special), _MOST_POINTS // 2)]
-    kept = [plain[place] for place in plot.spread(len(plain), _MOST_POINTS - len(special))]
+    special = [special[place] for place in plot.spread(len(special), most // 2)]
+    kept = [plain[place] for place in plot.spread(len(plain), most - len(special))]
     return sorted([*special, *kept], key=lambda one: one[0])
 
 

@@ -36,7 +36,8 @@ _NAME = 18
 _GLUE = "\ue000"
 """Stands for a blank at which no line ends, until lines are folded."""
 _TOGETHER = re.compile(
-    r"(?<=\d) (?=of \d|m?s\b|min\b|%|ms/token|tokens/s)|(?<=\d of) (?=\d)|(?<=at least) (?=\d)|(?<=at most) (?=\d)"
+    r"(?<=\d) (?=of \d|m?s\b|min\b|%|ms/token|tokens/s)|(?<=\d of) (?=\d)"
+    r"|(?<=\bat) (?=(?:least|most) \d)|(?<=at least) (?=\d)|(?<=at most) (?=\d)"
 )
 """A number and its unit, or two numbers that mean something together only."""
 _PLAIN = {"…": "...", "−": "-", "–": "-", "×": "x", "Σ": "sum of", "─": "-"}

@@ -34,6 +34,16 @@ class Figure:
     layout: dict[str, Any]
     note: str = ""
     """What was left out of it."""
+    choices: tuple[Choice, ...] = ()
+    """What may be drawn in its place, itself first; empty where there is nothing to choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several things that a plot can show."""
+
+    label: str
+    figure: Figure
 
 
 @dataclass(frozen=True, slots=True)

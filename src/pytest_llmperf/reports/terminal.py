@@ -116,15 +116,16 @@ def _said_once(rows: Sequence[Row]) -> Iterator[Row]:
         for row in alike:
             for line in row.below:
                 arms.setdefault(line, []).append(row.arm)
-        shared = [replace(line, words=f"{_of(of)}: {line.words}") for line, of in arms.items() if len(of) > 1]
+        shared = [replace(line, words=_of(line.words, of)) for line, of in arms.items() if len(of) > 1]
         for row in alike:
             own = tuple(line for line in row.below if len(arms[line]) == 1)
             yield replace(row, below=(*own, *(shared if row is alike[-1] else ())))
 
 
-def _of(arms: Sequence[str]) -> str:
-    """Which arms a line is about."""
-    return wording.listed(arms) if len(arms) <= _ARMS_NAMED else f"{len(arms)} arms"
+def _of(words: str, arms: Sequence[str]) -> str:
+    """A line that is about these arms."""
+    named = wording.listed(arms) if len(arms) <= _ARMS_NAMED else f"these {len(arms)} arms"
+    return words.replace("next:", f"next for {named}:", 1) if words.startswith("next:") else f"{named}: {words}"
 
 
 def _claim_row(verdict: Verdict, result: TestResult, verbosity: int) -> Row:

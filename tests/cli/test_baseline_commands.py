@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from baselines.accepted import session, timed
-from factories import environment, measurement, report, result, series
+from factories import environment, measurement, report, result, series, verdict
 from pytest_llmperf.baselines.library import Library
 from pytest_llmperf.cli import main
 from pytest_llmperf.core.environment import Source
@@ -175,6 +175,25 @@ class TestHistory:
         told = capsys.readouterr().out
         assert "left out: 2 runs under other conditions than the last" in told
         assert "normal + 25 %" in told
+
+    def test_a_page_of_it(self, stored, folder, capsys):
+        """Every run with its interval, the change, what the latest report claims, and the threshold for alarms."""
+        stored("main", *STEADY, *STEADY, *(1.3 * scale for scale in (*STEADY, *STEADY)))
+        for day, bound in (("2026-02-20", 1.6), ("2026-03-25", 1.5)):
+            claimed = verdict(bound=bound, claim=f"p95 ttft <= {1000 * bound:g} ms")
+            whole = report(
+                result(TEST, series_=[timed(bound - 0.25)], verdicts=[claimed]), started=f"{day}T00:00:00+00:00"
+            )
+            save(whole, folder / f"{day}.json")
+        assert main(["history", "main", "2026-03-25.json", "2026-02-20.json", "--html", "out/history.html"]) == 0
+        page = (folder / "out" / "history.html").read_text()
+        assert page.count('class="plot"') == 1
+        assert "claimed: p95 ttft &lt;= 1500 ms" in page
+        assert "1600 ms" not in page
+        assert re.search(r"<li>p50 ttft \d+\.?\d* ms → 1\d{3} ms \(\+\d+ %\) since 2026-03-11 09:30", page)
+        assert "alarm: p95 ttft above" in page
+        assert page.count("<tr><th scope=") == 1 + 22
+        capsys.readouterr()
 
     def test_a_name_that_no_test_has_is_told(self, stored):
         """With status 2."""

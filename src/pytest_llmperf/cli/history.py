@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmperf.cli.operands import add_store, sessions
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from pytest_llmperf.baselines.document import Session
     from pytest_llmperf.core.alerts import Rules
     from pytest_llmperf.core.series import Series
+    from pytest_llmperf.statistics.history import Change
 
 HELP = "each test's runs, their change points, and alert thresholds"
 _ENOUGH = 8
+_NORMAL = 10
+"""The latest runs that tell what is normal."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alert-latency", type=float, default=0.5, metavar="SHARE", help="above p95 (default: 0.5)")
     parser.add_argument("--alert-errors", type=float, default=0.02, metavar="SHARE", help="failed (default: 0.02)")
     parser.add_argument("--alert-queue", type=float, default=3.0, metavar="X", help="times normal (default: 3)")
+    parser.add_argument("--html", type=Path, metavar="PATH", help="write it as a page that opens offline, too")
     add_store(parser)
 
 
@@ -58,11 +63,23 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False)
     for history in found:
         _print(console, history, arguments, rules)
+    if arguments.html is not None:
+        _write_page(found, arguments, rules)
     return 0
 
 
+def _write_page(found: Sequence[History], arguments: argparse.Namespace, rules: Rules) -> None:
+    from pytest_llmperf.cli.pasts import limits_of, past_of
+    from pytest_llmperf.reports import past
+    from pytest_llmperf.reports.output import put
+
+    claimed = limits_of(arguments.runs)
+    pages = [past_of(history, arguments.statistic, rules, claimed.get(history.subject, ())) for history in found]
+    put(past.render(pages), arguments.html, option="--html", what="history")
+
+
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """One run of one test."""
 
     started: str
@@ -71,34 +88,42 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
+class History:
     """The comparable runs of one test, oldest first."""
 
     name: str
     metric: str
-    runs: tuple[_Run, ...]
+    runs: tuple[Run, ...]
     unlike: int
     """Runs that were sampled under other conditions."""
+    subject: str
+    """Test and arm, without what keeps sessions apart."""
+
+    @property
+    def current(self) -> list[Series]:
+        """The latest runs since it began anew: what is normal now."""
+        begun = [number for number, one in enumerate(self.runs) if one.anchor]
+        return [one.series for one in self.runs[begun[-1] if begun else 0 :]][-_NORMAL:]
 
 
-def _histories(every: Sequence[Session], arguments: argparse.Namespace) -> Iterator[_History]:
+def _histories(every: Sequence[Session], arguments: argparse.Namespace) -> Iterator[History]:
     from pytest_llmperf.baselines.reference import key_told
     from pytest_llmperf.core.conditions import conditions_of
     from pytest_llmperf.core.observations import resolved_metric
 
     for subject, key in dict.fromkeys((entry.subject, key_told(one.key)) for one in every for entry in one.entries):
         runs = [
-            _Run(session.started, series, session.anchor)
+            Run(session.started, series, session.anchor)
             for session in every
             if key_told(session.key) == key and (series := session.series_of(subject)) is not None
         ]
         last = runs[-1].series
         alike = tuple(one for one in runs if not conditions_of(one.series).differing(conditions_of(last)))
-        name = f"{subject.label}, {key}" if key else subject.label
-        yield _History(name, resolved_metric(arguments.metric, last), alike, len(runs) - len(alike))
+        name, metric = f"{subject.label}, {key}" if key else subject.label, resolved_metric(arguments.metric, last)
+        yield History(name, metric, alike, len(runs) - len(alike), subject.label)
 
 
-def _print(console: Console, history: _History, arguments: argparse.Namespace, rules: Rules) -> None:
+def _print(console: Console, history: History, arguments: argparse.Namespace, rules: Rules) -> None:
     from rich.markup import escape
 
     from pytest_llmperf.core.wording import count
@@ -112,7 +137,7 @@ def _print(console: Console, history: _History, arguments: argparse.Namespace, r
     console.print()
 
 
-def _print_runs(console: Console, history: _History, arguments: argparse.Namespace) -> None:
+def _print_runs(console: Console, history: History, arguments: argparse.Namespace) -> None:
     from rich.table import Table
 
     from pytest_llmperf.core.wording import quantity
@@ -123,45 +148,58 @@ def _print_runs(console: Console, history: _History, arguments: argparse.Namespa
         table.add_column(heading, justify="left" if heading.strip() in ("run", "") else "right", no_wrap=True)
     for one in history.runs[-arguments.last :]:
         calls = one.series.judged
-        figures = [_figure(one.series, history.metric, name) for name in statistics]
-        shown = ["–" if figure is None else quantity(figure, _unit(history.metric)) for figure in figures]
+        figures = [figure(one.series, history.metric, name) for name in statistics]
+        shown = ["–" if value is None else quantity(value, unit(history.metric)) for value in figures]
         errors = f"{100 * sum(bool(call.failure) for call in calls) / len(calls):.1f} %" if calls else "–"
         moment = one.started[:16].replace("T", " ")
         table.add_row(f"  {moment}", str(len(calls)), *shown, errors, "anchor" if one.anchor else "")
     console.print(table)
 
 
-def _print_changes(console: Console, history: _History, statistic: str) -> None:
+def _print_changes(console: Console, history: History, statistic: str) -> None:
+    from pytest_llmperf.core.wording import count
+
+    known, changes = found_changes(history, statistic)
+    if known < _ENOUGH:
+        console.print(f"  changes: {_ENOUGH} runs are the fewest that show one, and here are {known}")
+        return
+    for change in changes:
+        console.print(f"  change: {change_told(history, statistic, change)}", style="yellow")
+    if not changes:
+        console.print(f"  changes: none shown in {count(known, 'run')}")
+
+
+def found_changes(history: History, statistic: str) -> tuple[int, list[Change]]:
+    """How many runs have a value, and the changes among them, whose index is that of the first run after it."""
     import math
 
-    from pytest_llmperf.core.wording import count, quantity
     from pytest_llmperf.statistics.history import find_changes
 
-    told = [(one, _figure(one.series, history.metric, statistic)) for one in history.runs]
-    known = [(one, figure) for one, figure in told if figure is not None and 0 < figure < math.inf]
+    told = [(place, figure(one.series, history.metric, statistic)) for place, one in enumerate(history.runs)]
+    known = [(place, value) for place, value in told if value is not None and 0 < value < math.inf]
     if len(known) < _ENOUGH:
-        console.print(f"  changes: {_ENOUGH} runs are the fewest that show one, and here are {len(known)}")
-        return
-    unit = _unit(history.metric)
-    changes = find_changes([figure for _, figure in known])
-    for change in changes:
-        moment = known[change.index][0].started[:16].replace("T", " ")
-        console.print(
-            f"  change: {statistic} {history.metric} {quantity(change.before, unit)} → {quantity(change.after, unit)} "
-            f"({100 * (change.ratio - 1):+.0f} %) since {moment}, p = {change.p_value:.3f}",
-            style="yellow",
-        )
-    if not changes:
-        console.print(f"  changes: none shown in {count(len(known), 'run')}")
+        return len(known), []
+    changes = find_changes([value for _, value in known])
+    return len(known), [replace(change, index=known[change.index][0]) for change in changes]
 
 
-def _print_alerts(console: Console, history: _History, rules: Rules) -> None:
+def change_told(history: History, statistic: str, change: Change) -> str:
+    """From what to what, since when, and how sure that is."""
+    from pytest_llmperf.core.wording import quantity
+
+    before, after = (quantity(value, unit(history.metric)) for value in (change.before, change.after))
+    moment = history.runs[change.index].started[:16].replace("T", " ")
+    return (
+        f"{statistic} {history.metric} {before} → {after} ({100 * (change.ratio - 1):+.0f} %) since {moment}, "
+        f"p = {change.p_value:.3f}"
+    )
+
+
+def _print_alerts(console: Console, history: History, rules: Rules) -> None:
     from pytest_llmperf.core.alerts import alerts
     from pytest_llmperf.core.wording import quantity
 
-    begun = [number for number, one in enumerate(history.runs) if one.anchor]
-    current = [one.series for one in history.runs[begun[-1] if begun else 0 :]][-10:]
-    for alert in alerts(current, history.metric, rules):
+    for alert in alerts(history.current, history.metric, rules):
         if alert.normal is None:
             console.print(f"  alert: {alert.figure} was not measured")
         elif alert.threshold is None:
@@ -173,7 +211,7 @@ def _print_alerts(console: Console, history: _History, rules: Rules) -> None:
             console.print(f"  alert: {alert.figure} above {limit} ({alert.rule}; normal {normal})")
 
 
-def _figure(series: Series, metric: str, statistic: str) -> float | None:
+def figure(series: Series, metric: str, statistic: str) -> float | None:
     """The statistic of the values there are."""
     import math
 
@@ -189,7 +227,8 @@ def _figure(series: Series, metric: str, statistic: str) -> float | None:
     return math.fsum(values) / len(values) if level is None else quantile(values, level)
 
 
-def _unit(metric: str) -> str:
+def unit(metric: str) -> str:
+    """The metric's unit; empty where no table knows it."""
     from pytest_llmperf.core.metrics import METRICS
 
     return METRICS[metric].unit if metric in METRICS else ""

@@ -45,12 +45,12 @@ def _of_file(path: Path) -> Session:
     from pytest_llmperf.baselines import library
     from pytest_llmperf.reports.reading import read
 
-    if _is_report(path):
+    if is_report(path):
         return _of_report(read(path), path.stem)
     return library.read(path)
 
 
-def _is_report(path: Path) -> bool:
+def is_report(path: Path) -> bool:
     """By what only a report has; a damaged file is told by whoever reads it as one."""
     try:
         found = json.loads(path.read_bytes())

@@ -129,6 +129,18 @@ def render(document: Document) -> str:
     )
 
 
+def page(template: str, *, drawn: bool, **context: object) -> str:
+    """A page of another template, in the same style and with the same plots; *drawn*: whether it has any.
+
+    Raises:
+        UsageError: jinja2 or plotly is not installed.
+    """
+    require()
+    scripts = {"library": _library() if drawn else "", "plots": _text("plots.js"), "own": ""}
+    style, policy = _text("page.css"), _policy(scripts)
+    return _environment().get_template(template).render(style=style, scripts=scripts, policy=policy, **context)
+
+
 def _parts(document: Document) -> list[Part]:
     found, opened = [], 0
     detail = min(1.0, _DETAILED / max(len(document["tests"]), 1))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+import xmlschema
+
+JUNIT = Path(__file__).parent.parent / "data" / "junit" / "junit-10.xsd"
 
 SOURCE = """
 import pytest
@@ -35,13 +40,16 @@ test_plain.pytestmark = [pytest.mark.llmperf(off=True)]
 """
 
 
+FILES = ("--junitxml=junit.xml", "--llmperf-markdown=r.md", "--llmperf-html=r.html", "--llmperf-csv=r.csv")
+
+
 @pytest.fixture
 def run(suite_once):
     """A function that gives the run of the suite in one process or in two workers."""
 
     def of(way):
         workers = ("-n2",) if way == "two workers" else ()
-        return suite_once(f"outcomes, {way}", SOURCE, "-v", "--junitxml=junit.xml", "--llmperf-seed=1", *workers)
+        return suite_once(f"outcomes, {way}", SOURCE, "-v", *FILES, "--llmperf-seed=1", *workers)
 
     return of
 
@@ -57,6 +65,29 @@ def test_two_workers_write_the_report_of_one_process(run):
     spread, alone = (dict(run(way).report) for way in ("two workers", "one process"))
     del spread["started"], alone["started"]
     assert spread == alone
+
+
+def test_two_workers_show_what_one_process_shows(run):
+    """The table, the exit status and every file, but for when and how long and where."""
+    spread, alone = run("two workers"), run("one process")
+    assert spread.code == alone.code
+    tables = [ran.out[ran.out.index("= llmperf: ") :].partition("= short test summary")[0] for ran in (spread, alone)]
+    assert _anonymous(tables[0], spread) == _anonymous(tables[1], alone)
+    for name in ("r.md", "r.html", "r.csv", "junit.xml"):
+        texts = [_anonymous((ran.path / name).read_text(), ran) for ran in (spread, alone)]
+        assert texts[0] == texts[1], name
+
+
+def _anonymous(text, ran):
+    """Without the moments and the durations of a run, and the folder it ran in; the cases of a JUnit file in order."""
+    text = (
+        text.replace(str(ran.path), "")
+        .replace(ran.report["started"], "")
+        .replace(ran.report["started"].replace("T", " "), "")
+    )
+    text = re.sub(r' (?:time|timestamp)="[^"]*"|-+ generated xml file.*', "", text)
+    head, *cases = text.split("<testcase ") if text.startswith("<?xml") else (text,)
+    return [head, *sorted(case.removesuffix("</testsuite></testsuites>") for case in cases)]
 
 
 def test_three_outcomes(ran):
@@ -127,7 +158,11 @@ def test_junit_takes_the_failure_for_a_failure(ran):
 
 
 def test_a_property_stands_once(ran):
-    """No test case has a property twice."""
+    """No test case has a property twice. Properties of test cases are all that strict readers may reject."""
+    tree = ET.parse(ran.path / "junit.xml")
+    for case in tree.iter("testcase"):
+        case[:] = [inner for inner in case if inner.tag != "properties"]
+    xmlschema.XMLSchema(JUNIT).validate(tree)
     for case in ET.parse(ran.path / "junit.xml").iter("testcase"):
         names = [each.get("name") for each in case.iter("property")]
         assert len(names) == len(set(names))
@@ -198,17 +233,35 @@ def test_the_last_failed_test_runs_again(suite, pytester):
     assert "passed" not in again.outcomes
 
 
+WILD = """
+
+@pytest.mark.arms(prompt=["<b>&'\\"", "ä\\x00\\ud800"])
+@pytest.mark.latency(p50_ms=1)
+def test_wild(arm):
+    ask()
+
+@pytest.mark.parametrize("text", ["]]>\\x1b[0m"])
+def test_broken(text):
+    raise RuntimeError(text)
+"""
+
+
 @pytest.mark.parametrize("where", ["suite", "off"])
 def test_junit_properties_go_where_they_are_wanted(suite, where):
-    """On the suite, for readers that reject properties of test cases; or nowhere."""
-    ran = suite(TWO, "--junitxml=junit.xml", f"--llmperf-junit={where}")
+    """On the suite, for readers that reject properties of test cases; or nowhere. Strict readers take both."""
+    ran = suite(
+        TWO.replace('    record_property("mine", ["a", "list"])\n', "") + WILD,
+        "--junitxml=junit.xml",
+        f"--llmperf-junit={where}",
+    )
+    xmlschema.XMLSchema(JUNIT).validate(ran.path / "junit.xml")
     tree = ET.parse(ran.path / "junit.xml")
     (whole,) = tree.iter("testsuite")
     own = whole.find("properties")
     names = [each.get("name") for each in own] if own is not None else []
+    assert len(names) == len(set(names))
     assert any(name.endswith("test_undecided llmperf.outcome") for name in names) == (where == "suite")
-    mine = [each.get("name") for case in tree.iter("testcase") for each in case.iter("property")]
-    assert mine == ["mine"]
+    assert not [each for case in tree.iter("testcase") for each in case.iter("property")]
 
 
 RERUN = """

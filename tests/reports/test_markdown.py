@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from factories import calls, measurement, report, result, series, verdict
 from pytest_llmperf.core.environment import Source
@@ -102,6 +103,55 @@ class TestRender:
     def test_a_run_without_tests_is_a_heading(self):
         """And no empty table."""
         assert render(document()).startswith("## llmperf: no claim\n")
+
+
+class TestAsGitHubReadsIt:
+    WILD = "a | b ` c `` <img src=x> [link](javascript:x) *bold* _it_ ~~gone~~ $x$ &amp; \\| \n# heading\n- item"
+
+    def read(self, text):
+        """The texts of its tables' cells, row by row, raw HTML, and the kinds of what stands inside of lines."""
+        tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+        inline = [child for token in tokens for child in token.children or ()]
+        raw = [token.content for token in (*tokens, *inline) if token.type.startswith("html")]
+        rows, place = [], iter(tokens)
+        for token in place:
+            if token.type == "tr_open":
+                rows.append([])
+            elif token.type in ("td_open", "th_open"):
+                rows[-1].append("".join(child.content for child in next(place).children))
+        kinds = {child.type for child in inline}
+        return rows, raw, kinds
+
+    def test_every_row_is_a_row_of_its_table(self):
+        """With as many cells as the heading and with the texts as they are, whatever they hold."""
+        wild = self.WILD
+        made = document(
+            result(
+                f"tests/a.py::test[{wild}]",
+                verdicts=[verdict("failed", claim=wild, reason=wild, arm=wild), verdict("failed")],
+                series_=[series(calls(2), arm=wild)],
+                error=wild,
+                notes=(wild,),
+            ),
+            result("tests/b.py::test_b", verdicts=[verdict()]),
+        )
+        rows, raw, kinds = self.read(render(made))
+        assert [len(row) for row in rows] == [7] * 4 + [10] * 3
+        told = wild.replace("\n", "<br>")
+        assert [row[2] for row in rows[1:4]] == [told, "p95 ttft <= 2340 ms", "p95 ttft <= 2340 ms"]
+        assert rows[1][3] == told
+        assert rows[1][1] == f"tests/a.py::test[{wild}]".replace("\n", " ")
+        summaries = ["<details><summary>Metrics in short: simulated, virtual clock</summary>\n", "</details>\n"]
+        assert [tag for tag in raw if tag != "<br>"] == summaries
+        assert kinds <= {
+            "text",
+            "text_special",
+            "code_inline",
+            "html_inline",
+            "strong_open",
+            "strong_close",
+            "softbreak",
+        }
 
 
 class TestCut:

@@ -171,14 +171,14 @@ def _write_suite_properties(run: Run) -> None:
     xml = run.config.stash.get(xml_key, None)
     if xml is None:
         return
-    from pytest_llmperf.reports.junit import of_run, properties
+    from pytest_llmperf.reports.junit import legal, of_run, properties
 
     report = run.whole_report
     for result in report.tests if run.settings.junit == "suite" else ():
         for name, value in properties(result):
-            xml.add_global_property(f"{result.nodeid} {name}", value)
+            xml.add_global_property(f"{legal(result.nodeid)} {name}", value)
     for name, value in () if report.synthesis is None else of_run(report.synthesis):
-        xml.add_global_property(name, value)
+        xml.add_global_property(legal(name), value)
 
 
 def _junit(config: pytest.Config) -> str:

@@ -83,7 +83,12 @@ def _figure(metric: MetricSummary, statistic: str) -> float | None:
 
 
 def _prefix(arm: str) -> str:
-    return f"llmperf[{arm}]" if arm else "llmperf"
+    return f"llmperf[{legal(arm)}]" if arm else "llmperf"
+
+
+def legal(name: str) -> str:
+    """A name that XML can hold: pytest sees to the values, and takes the names as they are."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in name)
 
 
 def _number(value: float, unit: str) -> str:

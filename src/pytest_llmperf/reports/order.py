@@ -39,7 +39,10 @@ class _Point:
     arm: int
     value: float | None
     state: str
-    words: str
+    round: int
+    failure: str
+    tries: float | None = None
+    """Attempts; None for a round."""
 
     @property
     def finite(self) -> bool:
@@ -58,7 +61,7 @@ def order(test: Document, answers: Sequence[Verdict], name: str, detail: float =
     drawn = plot.scale(name, plot.unit_of(test, name), [*values, *(answer.bound for answer in own)])
     kept = _thinned(list(enumerate(points, 1)), max(int(detail * _MOST_POINTS), _LEAST_POINTS))
     upright = plot.axis(drawn.title) | {"range": drawn.range(room=0.14, zero=drawn.low >= 0)}
-    data = [trace for state in _STATES for trace in _marks(test, state, kept, drawn)]
+    data = [trace for state in _STATES for trace in _marks(test, name, state, kept, drawn)]
     return Figure(
         title=f"{noun.capitalize()}s in dispatch order: {name}",
         words=_told(points, noun, name),
@@ -97,8 +100,7 @@ def _calls(test: Document, index: int, name: str) -> Iterator[_Point]:
         value, tries = (number(values[key][place]) if key in values else None for key in (name, "attempts"))
         taken[judged] += 1
         state = _state(judged=judged, warm=round_ in warm, failed=bool(failure), retried=tries not in (None, 1))
-        words = _words(test, index, name, round_, failure, value)
-        yield _Point(at, index, value, state, words + (f", {tries:g} attempts" if state == "with retries" else ""))
+        yield _Point(at, index, value, state, round_, failure, tries)
 
 
 def _rounds(test: Document, index: int, name: str) -> Iterator[_Point]:
@@ -109,12 +111,14 @@ def _rounds(test: Document, index: int, name: str) -> Iterator[_Point]:
     for round_, judged, warm, at, failure in zip(*columns, strict=True):
         value = number(next(values)) if judged else None
         state = _state(judged=judged, warm=warm, failed=bool(failure), retried=False)
-        yield _Point(at, index, value, state, _words(test, index, name, round_, failure, value))
+        yield _Point(at, index, value, state, round_, failure)
 
 
-def _words(test: Document, index: int, name: str, round_: int, failure: str, value: float | None) -> str:
-    told = failure or ("" if value is None else wording.quantity(value, plot.unit_of(test, name)))
-    return f"round {round_}{plot.of_arm(test['arms'][index])}: {told}"
+def _words(test: Document, point: _Point, name: str) -> str:
+    """What is told of a point that is drawn."""
+    told = point.failure or ("" if point.value is None else wording.quantity(point.value, plot.unit_of(test, name)))
+    tries = f", {point.tries:g} attempts" if point.state == "with retries" else ""
+    return f"round {point.round}{plot.of_arm(test['arms'][point.arm])}: {told}{tries}"
 
 
 def _state(*, judged: bool, warm: bool, failed: bool, retried: bool) -> str:
@@ -132,13 +136,16 @@ def _thinned(points: list[tuple[int, _Point]], most: int) -> list[tuple[int, _Po
     return sorted([*special, *kept], key=lambda one: one[0])
 
 
-def _marks(test: Document, state: str, points: Sequence[tuple[int, _Point]], drawn: Scale) -> Iterator[dict[str, Any]]:
+def _marks(
+    test: Document, metric: str, state: str, points: Sequence[tuple[int, _Point]], drawn: Scale
+) -> Iterator[dict[str, Any]]:
     """A trace for each arm of ordinary calls, one for all arms of each other state."""
     seen = [one for one in points if one[1].state == state and (one[1].value is not None or state == "failed")]
     for group in range(len(test["arms"])) if state == _PLAIN else (None,):
         if own := [one for one in seen if group in (None, one[1].arm)]:
             name = "" if group is None else plot.arm_name(test, group)
-            yield _trace(name or state, state, own, drawn)
+            words = [escape(_words(test, point, metric)) for _, point in own]
+            yield _trace(name or state, state, own, drawn) | {"text": words}
 
 
 def _trace(name: str, state: str, own: Sequence[tuple[int, _Point]], drawn: Scale) -> dict[str, Any]:
@@ -151,7 +158,6 @@ def _trace(name: str, state: str, own: Sequence[tuple[int, _Point]], drawn: Scal
         "name": name,
         "x": [place for place, _ in own],
         "y": [_height(point, drawn) for _, point in own],
-        "text": [escape(point.words) for _, point in own],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {
             "symbol": symbol,

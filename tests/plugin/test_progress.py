@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmperf.plugin import progress
+
 SOURCE = """
 import time, pytest
 from talk import *
@@ -93,6 +95,19 @@ def test_nothing_of_it_is_left(written):
     assert "about" not in left
     assert "\ntest_suite.py::test_a PASSED (no claim, 4 rounds, simulated)\n" in left, left
     assert "said by the test" not in left
+
+
+def test_a_log_has_a_line_now_and_then(suite, monkeypatch):
+    """Once a minute, with the verdict so far; on lines of its own, and not with `-q`."""
+    monkeypatch.setattr(progress, "_HEARTBEAT", 0.0)
+    claimed = SOURCE.replace("@pytest.mark.llmperf(rounds=4, warmup=1)", "@pytest.mark.latency(p50_ms=90_000)")
+    ran = suite(claimed)
+    beats = [line for line in ran.out.splitlines() if line.startswith("llmperf: test_suite.py::test_a: ")]
+    assert re.fullmatch(r"llmperf: test_suite.py::test_a: 1/101 rounds, 0 s, .* 1 open, virtual time", beats[0]), beats
+    assert re.search(r", 1 passed, virtual time$", beats[-1])
+    assert ran.outcomes == {"passed": 2}
+    assert "\x1b" not in ran.out
+    assert "llmperf: test_suite.py" not in suite(claimed, "-q").out
 
 
 def test_nothing_is_shown_where_there_is_no_terminal(suite):

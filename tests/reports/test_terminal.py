@@ -232,8 +232,9 @@ class TestColour:
 class TestProgress:
     def test_one_line(self):
         """What is done, how long it took, what is left, what it cost."""
-        shown = progress_text(37, 100, spend_usd=1.92, elapsed_s=12.3, remaining_s=80.0, note="live")
-        assert shown == "37/100 rounds, 12 s, about 1 min 20 s left, $1.92, live"
+        claims = {"passed": 1, "failed": 0, "undecided": 0, "open": 2}
+        shown = progress_text(37, 100, spend_usd=1.92, elapsed_s=12.3, remaining_s=80.0, claims=claims, note="live")
+        assert shown == "37/100 rounds, 12 s, about 1 min 20 s left, $1.92, 1 passed, 2 open, live"
 
     def test_what_is_not_known_is_left_out(self):
         """No guess of the rest, no dollars where none were spent."""

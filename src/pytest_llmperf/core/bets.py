@@ -114,6 +114,7 @@ class BetWatch:
 
     objective: Objective
     done: bool = False
+    outcome: Outcome = Outcome.INCONCLUSIVE
     _rounds: list[Round] = field(default_factory=list)
     _measurements: list[Measurement] = field(default_factory=list)
 
@@ -123,4 +124,5 @@ class BetWatch:
         self._measurements += one.measurements
         if not self.done and len(self._rounds) % (len(self._rounds) // _STRIDE + 1) == 0:
             so_far = replace(one, rounds=tuple(self._rounds), measurements=tuple(self._measurements))
-            self.done = decide(so_far, self.objective).outcome is not Outcome.INCONCLUSIVE
+            self.outcome = decide(so_far, self.objective).outcome
+            self.done = self.outcome is not Outcome.INCONCLUSIVE

@@ -82,6 +82,7 @@ class LookWatch:
     """The budget: the most rounds that will be judged."""
     decide: Decide
     done: bool = False
+    outcome: Outcome = Outcome.INCONCLUSIVE
     _rounds: list[Round] = field(default_factory=list)
     _measurements: list[Measurement] = field(default_factory=list)
 
@@ -99,5 +100,5 @@ class LookWatch:
                 stop="early",
                 budget=self.rounds,
             )
-            found = looked(so_far, self.objective, self.decide)
-            self.done = found.outcome is not Outcome.INCONCLUSIVE or len(self._rounds) >= self.rounds
+            self.outcome = looked(so_far, self.objective, self.decide).outcome
+            self.done = self.outcome is not Outcome.INCONCLUSIVE or len(self._rounds) >= self.rounds

@@ -53,6 +53,10 @@ class Watching(Protocol):
     def done(self) -> bool:
         """Whether it needs no more rounds."""
 
+    @property
+    def outcome(self) -> Outcome:
+        """What is shown so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:

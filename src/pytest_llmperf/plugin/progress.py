@@ -1,12 +1,14 @@
 """The live line while a long test samples: written behind pytest's own text, and gone when the test ends.
 
 The cursor is saved, the line written and the cursor restored, so that the final screen is that of a run without it.
-Nothing is written where the terminal is none, on xdist workers, or with `-q`.
+Where the terminal is none, as in the log of a CI service, a line of its own is written once a minute, since some
+services stop a job that is silent. Nothing is written on xdist workers, or with `-q`.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter  # by name: in virtual time the module's own would tell the scenario's
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.1
 """Seconds between two writings."""
+_HEARTBEAT = 60.0
+"""Seconds between two lines of a log."""
 _SAVE, _RESTORE, _ERASE = "\x1b7", "\x1b8", "\x1b[K"
 
 
@@ -29,15 +33,17 @@ class Progress:
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         writer = config.get_terminal_writer() if self._reporter is not None else None
         isatty = getattr(self._reporter, "isatty", False)
-        self._on = bool(isatty) and writer is not None and writer.hasmarkup and config.get_verbosity() >= 0
+        self._spoken = self._reporter is not None and config.get_verbosity() >= 0
+        self._live = self._spoken and bool(isatty) and writer is not None and writer.hasmarkup
         self._due = 0.0
+        self._beat_due = perf_counter() + _HEARTBEAT
         self._began: dict[str, float] = {}
         self._shown = False
         self._writing = threading.Lock()
 
     def show(self, item: pytest.Item, sampling: Sampling) -> None:
         """Write the line anew, unless it was just written, or is being written for a round in another thread."""
-        if not self._on or not self._writing.acquire(blocking=False):
+        if not self._spoken or not self._writing.acquire(blocking=False):
             return
         try:
             self._show(item, sampling, perf_counter())
@@ -46,25 +52,21 @@ class Progress:
 
     def _show(self, item: pytest.Item, sampling: Sampling, now: float) -> None:
         began = self._began.setdefault(item.nodeid, now)
-        if now < self._due:
+        if now < (self._due if self._live else self._beat_due):
             return
-        from pytest_llmperf.reports.terminal import progress_text
+        self._due, self._beat_due = now + _PAUSE, now + _HEARTBEAT
+        text = _told(sampling, now - began)
+        if self._live:
+            self._write(text)
+        else:
+            self._log(f"llmperf: {item.nodeid}: {text}")
 
-        self._due = now + _PAUSE
-        done, total = len(sampling.rounds), sampling.plan.total_rounds
-        elapsed = now - began
-        remaining = elapsed / done * (total - done) if done else None
-        spent = sum(measurement.values.get("cost", 0.0) for measurement in sampling.measurements)
-        self._write(
-            progress_text(
-                done,
-                total,
-                spend_usd=spent,
-                elapsed_s=elapsed,
-                remaining_s=remaining,
-                note=f"{sampling.clock.name} time",
-            )
-        )
+    def _log(self, line: str) -> None:
+        """A line of its own, after which pytest begins one too."""
+        with self._uncaptured():
+            self._reporter.ensure_newline()
+            self._reporter.write_line(line)
+            self._reporter.flush()
 
     def clear(self) -> None:
         """Take the line away."""
@@ -76,12 +78,24 @@ class Progress:
         writer = self._config.get_terminal_writer()
         room = max(writer.fullwidth - writer.width_of_current_line - 2, 0)
         line = f" {text}"[:room] if text else ""
-        if self._capture is not None:
-            with self._capture.global_and_fixture_disabled():
-                self._emit(line)
-        else:
-            self._emit(line)
+        with self._uncaptured():
+            self._reporter.write_raw(f"{_SAVE}{line}{_ERASE}{_RESTORE}", flush=True)
         self._shown = bool(text)
 
-    def _emit(self, line: str) -> None:
-        self._reporter.write_raw(f"{_SAVE}{line}{_ERASE}{_RESTORE}", flush=True)
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._capture is None else self._capture.global_and_fixture_disabled()
+
+
+def _told(sampling: Sampling, elapsed: float) -> str:
+    from pytest_llmperf.reports.terminal import progress_text
+
+    done, total = len(sampling.rounds), sampling.plan.total_rounds
+    return progress_text(
+        done,
+        total,
+        spend_usd=sum(measurement.values.get("cost", 0.0) for measurement in sampling.measurements),
+        elapsed_s=elapsed,
+        remaining_s=elapsed / done * (total - done) if done else None,
+        claims=None if sampling.stopping is None else sampling.stopping.so_far(),
+        note=f"{sampling.clock.name} time",
+    )

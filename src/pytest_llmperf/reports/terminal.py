@@ -7,7 +7,7 @@ importing this module costs nothing. Nothing here compares what was measured: wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -48,9 +48,16 @@ def render(report: Report, *, console_width: int, color: bool, verbosity: int = 
 
 
 def progress_text(
-    done: int, total: int, *, spend_usd: float, elapsed_s: float, remaining_s: float | None, note: str = ""
+    done: int,
+    total: int,
+    *,
+    spend_usd: float,
+    elapsed_s: float,
+    remaining_s: float | None,
+    claims: Mapping[str, int] | None = None,
+    note: str = "",
 ) -> str:
-    """The live line of a test that samples: `37/100 rounds, 12 s, about 20 s left, $1.92, simulated`.
+    """The live line of a test that samples: `37/100 rounds, 12 s, about 20 s left, $1.92, 1 passed, 2 open, simulated`.
 
     Args:
         done: rounds that have ended.
@@ -58,6 +65,7 @@ def progress_text(
         spend_usd: dollars so far; not shown when there were none.
         elapsed_s: seconds since the first round.
         remaining_s: seconds that are left by the pace so far; None when that cannot be told.
+        claims: how many of them ended how so far, and how many are open; not shown where nobody watches them.
         note: what else to say, such as the source of the numbers.
     """
     parts = [
@@ -65,6 +73,7 @@ def progress_text(
         wording.span(elapsed_s),
         *([] if remaining_s is None else [f"about {wording.span(remaining_s)} left"]),
         *([wording.quantity(spend_usd, "USD")] if spend_usd else []),
+        *(f"{count} {what}" for what, count in (claims or {}).items() if count),
         *([note] if note else []),
     ]
     return ", ".join(parts)

@@ -17,6 +17,7 @@ from pytest_llmperf.core.judge import watching
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.regression import RegressionWatch
 from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.core.watch import Watch, Watching
 
 Running = tuple[str, Callable[[str, float], bool]]
@@ -75,6 +76,15 @@ class EarlyStop:
         """Whether no claim needs more rounds. A test that claims nothing runs all of them."""
         return bool(self._followers) and all(follower.watch.done for follower in self._followers)
 
+    def so_far(self) -> dict[str, int]:
+        """How many claims are shown to hold, or not to, how many can no longer be shown, and how many are open."""
+        counts = {"passed": 0, "failed": 0, "undecided": 0, "open": 0}
+        for follower in self._followers:
+            shown = follower.watch.outcome
+            settled = str(shown) if shown is not Outcome.INCONCLUSIVE else "undecided"
+            counts[settled if follower.watch.done else "open"] += 1
+        return counts
+
 
 @dataclass(slots=True)
 class _Follower:
@@ -115,6 +125,11 @@ class _Comparison:
     def done(self) -> bool:
         """Whether it needs no more rounds."""
         return self.watch.done
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the looks say so far."""
+        return self.watch.outcome
 
     def add_round(self, one: Series) -> None:
         contrast = self.watch.contrast

@@ -7,9 +7,12 @@ import pytest
 
 from chromium import FOUND, Chromium
 from factories import calls, failed_measurement, measurement, report, result, series, verdict
+from pytest_llmperf.core.claims import Scaling
+from pytest_llmperf.core.curves import curves
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.series import AttemptTimes
-from pytest_llmperf.reports import html_file, json_file
+from pytest_llmperf.reports import html_file, json_file, past
+from pytest_llmperf.reports.past import Past, PastChange, PastLimit, PastRun
 
 pytestmark = pytest.mark.skipif(FOUND is None, reason="no chromium is installed")
 
@@ -22,11 +25,22 @@ def several():
     measured = [replace(one, trace=TRACE) for one in (*calls(20), failed_measurement(20), measurement(21, attempts=2))]
     arms = [series(calls(9), arm=name) for name in ("cold", WILD)]
     live = series(calls(5), source=Source.LIVE, clock="realtime")
+    levels = [
+        series(calls(8, e2e=e2e), arm=f"tokens={at}", factors={"tokens": at}) for at, e2e in ((100, 5.0), (400, 9.0))
+    ]
+    claim = Scaling(over="tokens", metric="e2e", max_rise=0.5, shape="linear", no_knee_before=300)
     return report(
         result("tests/b.py::test_slow", verdicts=[verdict("failed", n=9), verdict(n=100)], series_=[series(measured)]),
         result("tests/a.py::test_arms", verdicts=[verdict("inconclusive", arm="cold", n=20)], series_=arms),
         result(f"tests/c.py::test[{WILD}]", outcome="error", series_=[], error=WILD, notes=(WILD,)),
         result("tests/d.py::test_live", verdicts=[verdict(n=5)], series_=[live]),
+        result(
+            "tests/f.py::test_known",
+            outcome="xfailed",
+            verdicts=[verdict("failed", n=7)],
+            series_=levels,
+            curves=curves(levels, [claim]),
+        ),
         result("tests/e.py::test_fine", verdicts=[verdict("passed", claim=WILD, n=3)], series_=[series(measured)]),
     )
 
@@ -71,7 +85,7 @@ def sort(browser, number, table=0):
     return browser.js(f"document.querySelectorAll('.verdicts')[{table}].querySelectorAll('th')[{number}].ariaSort")
 
 
-OUTCOMES = ["error", "failed", "inconclusive", "passed", "passed"]
+OUTCOMES = ["error", "failed", "inconclusive", "xfailed", "passed", "passed"]
 
 
 class TestOpening:
@@ -89,11 +103,12 @@ class TestOpening:
         count = page.js("document.querySelectorAll('.plot').length")
         page.js("document.querySelectorAll('details').forEach(one => one.open = true)")
         page.js(
-            "(async () => { for (const plot of document.querySelectorAll('.plot')) { plot.scrollIntoView(); "
+            "(async () => { for (const plot of document.querySelectorAll('.plot')) { "
+            "plot.scrollIntoView({behavior: 'instant'}); "
             "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))) } })()"
         )
         page.until(f"document.querySelectorAll('.plot[data-drawn] svg.main-svg').length >= {count}")
-        assert count == 10
+        assert count == 13
 
     def test_what_did_not_pass_lies_open(self, page):
         """And a link in the table opens what is closed."""
@@ -113,19 +128,47 @@ class TestOpening:
         assert browser.js("document.getElementById('test-4').open")
 
 
+class TestChoosing:
+    def test_any_of_some_calls_is_drawn_stage_by_stage(self, page):
+        """In the place of the slowest, and told in words."""
+        page.js("document.querySelector('#test-1 figure select').scrollIntoView()")
+        page.until("document.querySelector('#test-1 .choice ~ .plot[data-drawn] svg') !== null")
+        page.js(
+            "const choice = document.querySelector('#test-1 figure select');"
+            "choice.value = [...choice.options].find(one => one.text.includes('the median')).value;"
+            "choice.dispatchEvent(new Event('change'))"
+        )
+        told = "One call, stage by stage: round "
+        page.until(f"document.querySelector('#test-1 .choice ~ .plot').ariaLabel.startsWith('{told}')")
+        assert page.js("document.querySelector('#test-1 .choice ~ .words p').textContent").startswith(told)
+
+    def test_a_history_is_a_page_of_its_own(self, browser, tmp_path):
+        """Drawn, on a phone too, without a request or a complaint."""
+        runs = tuple(PastRun(f"2026-03-{day:02}T09:30", 60, 1.0, 0.9, 1.2, 1.4, 0.0) for day in range(1, 21))
+        change = PastChange(10, 1.0, 1.3, WILD)
+        shown = Past(WILD, "ttft", "s", "p50", runs, (change,), (PastLimit(1.5, WILD),), (WILD,))
+        (tmp_path / "history.html").write_text(past.render([shown]), encoding="utf-8")
+        browser.open(tmp_path / "history.html", width=390, scheme="dark")
+        browser.until("document.querySelector('.plot[data-drawn] svg .scatterlayer .trace') !== null")
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.complaints() == []
+        assert browser.requests() == [(tmp_path / "history.html").as_uri()]
+        assert "hurt" not in browser.js("document.title")
+
+
 class TestSorting:
     def test_numbers_are_sorted_as_numbers(self, page):
         """A second click turns the order round."""
         assert sort(page, 5) == "ascending"
-        assert column(page, 5) == ["0", "3", "9", "20", "100"]
+        assert column(page, 5) == ["0", "3", "7", "9", "20", "100"]
         assert sort(page, 5) == "descending"
-        assert column(page, 5) == ["100", "20", "9", "3", "0"]
+        assert column(page, 5) == ["100", "20", "9", "7", "3", "0"]
 
     def test_texts_are_sorted_as_texts(self, page):
         """And the heading that sorted before no longer says so."""
         sort(page, 5)
         assert sort(page, 1) == "ascending"
-        assert [text[6] for text in column(page, 1)] == ["a", "b", "b", "c", "e"]
+        assert [text[6] for text in column(page, 1)] == ["a", "b", "b", "c", "e", "f"]
         assert page.js("document.querySelectorAll('th[aria-sort=none]').length") == 5 + 5
 
     def test_outcomes_are_sorted_by_gravity(self, page):
@@ -138,17 +181,17 @@ class TestSorting:
         """The headings are buttons."""
         page.js("document.querySelectorAll('.verdicts thead button')[5].focus()")
         page.key("Enter", 13)
-        assert column(page, 5) == ["0", "3", "9", "20", "100"]
+        assert column(page, 5) == ["0", "3", "7", "9", "20", "100"]
 
 
 class TestFiltering:
     def test_an_outcome_is_hidden_and_shown(self, page):
         """With its tests, and a word of how many are left."""
         page.click(".toggle[data-outcome=passed]")
-        assert column(page, 0) == OUTCOMES[:3]
+        assert column(page, 0) == OUTCOMES[:4]
         assert page.js("document.querySelector('.toggle[data-outcome=passed]').ariaPressed") == "false"
         assert page.js("document.getElementById('test-3').hidden")
-        assert page.js("document.getElementById('shown').value") == "3 of 6 shown"
+        assert page.js("document.getElementById('shown').value") == "4 of 7 shown"
         page.click(".toggle[data-outcome=passed]")
         assert column(page, 0) == OUTCOMES
         assert page.js("document.getElementById('shown').value") == ""

@@ -193,7 +193,10 @@ class Page:
 
     def _row(self, row: Row, widths: dict[str, int], test: str, beside: int) -> None:
         word, style = OUTCOMES.get(row.outcome, (row.outcome, ""))
-        cells = [_Cell(getattr(row, name), width, "", _JUSTIFY.get(name, "left")) for name, width in widths.items()]
+        cells = [
+            _Cell(getattr(row, name), width, _weight(row) if name == "claim" else "", _JUSTIFY.get(name, "left"))
+            for name, width in widths.items()
+        ]
         cells[-1] = _Cell(word, cells[-1].width, style)
         self._cells([_Cell(test, beside), *cells] if beside else cells, 0 if beside else _INDENT)
 
@@ -206,7 +209,7 @@ class Page:
                 claim = f"{row.claim} [{row.arm}]" if row.arm else row.claim
                 word, style = OUTCOMES[row.outcome]
                 left = self._width - _INDENT - _GAP - widest
-                self._cells([_Cell(claim, left), _Cell(word, widest, style)], _INDENT)
+                self._cells([_Cell(claim, left, _weight(row)), _Cell(word, widest, style)], _INDENT)
                 self.prose(", ".join(filter(None, [row.measured, f"n={row.n}"])), indent=2 * _INDENT)
                 self._lines(row.below, 2 * _INDENT)
             self._lines(block.below, _INDENT)
@@ -271,6 +274,11 @@ class _Cell:
     width: int
     style: str = ""
     justify: Literal["left", "right"] = "left"
+
+
+def _weight(row: Row) -> str:
+    """What asks for attention stands out from its first word on."""
+    return "bold" if row.outcome in ("error", "failed", "inconclusive") else ""
 
 
 def _words(rows: Iterable[Row], column: str) -> list[str]:

@@ -98,7 +98,8 @@ def test_nothing_of_it_is_left(written):
 
 
 def test_a_log_has_a_line_now_and_then(suite, monkeypatch):
-    """Once a minute, with the verdict so far; on lines of its own, and not with `-q`."""
+    """In CI, once a minute, with the verdict so far; on lines of its own, and not with `-q`."""
+    monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(progress, "_HEARTBEAT", 0.0)
     claimed = SOURCE.replace("@pytest.mark.llmperf(rounds=4, warmup=1)", "@pytest.mark.latency(p50_ms=90_000)")
     ran = suite(claimed)

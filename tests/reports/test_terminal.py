@@ -189,6 +189,38 @@ class TestWhatIsShown:
         assert "  warm: e2e p50 8000 ms" in text.splitlines()
         assert "  cold: e2e p50 10 s" in text.splitlines()
 
+    def test_what_arms_share_is_said_once(self):
+        """Below the last of them, with their names; what differs stays with its arm."""
+        own = {
+            "claim": RARE.claim,
+            "bound": RARE.bound,
+            "remedy": RARE.remedy,
+            "reason": "1 of 100 calls above 2890 ms",
+        }
+        verdicts = [verdict("inconclusive", arm=arm, **own) for arm in ("cold", "warm")]
+        verdicts.append(verdict("inconclusive", arm="hot", **own | {"reason": "2 of 100 calls above 2890 ms"}))
+        arms = [series(calls(5), arm=arm) for arm in ("cold", "warm", "hot")]
+        shown = plain_text(report(result(verdicts=verdicts, series_=arms)), 120)
+        assert shown.count("raise rounds") == shown.count("1 of 100 calls above 2890 ms") == 1
+        assert "cold and warm: 1 of 100 calls above 2890 ms" in shown
+        assert "next for cold, warm and hot: raise rounds" in shown
+        assert shown.index("2 of 100") < shown.index("next for")
+
+    def test_an_expected_failure_is_none(self):
+        """It is counted apart, weighs nothing, and `-q` does not show it."""
+        run = report(
+            result(verdicts=[SLOW, SPEED], outcome="xfailed"), result("b.py::b", outcome="xfailed", error="no")
+        )
+        assert "llmperf: 1 of 2 claims passed, 2 xfailed, simulated" in plain_text(run, 80)
+        assert plain_text(run, 80, verbosity=-1) == "llmperf: 1 of 2 claims passed, 2 xfailed, simulated\n"
+        assert "FAILED" not in plain_text(run, 80)
+
+    def test_numbers_stay_with_what_they_count(self):
+        """No line ends between a number and its unit, or inside of `n of m`."""
+        stops = verdict(stops="passes with " + ", ".join(f"{bad} of {72 + 27 * bad}" for bad in range(30)) + " bad")
+        lines = plain_text(report(result(verdicts=[stops])), 80, verbosity=1).splitlines()
+        assert not [line for line in lines if re.search(r"(\d of|, \d+)$", line)]
+
     def test_a_note_is_listed_once(self):
         """However many tests carry it."""
         run = report(*(result(f"a.py::test_{n}", notes=("prices are old",)) for n in range(3)))

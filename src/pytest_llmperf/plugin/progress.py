@@ -1,12 +1,13 @@
 """The live line while a long test samples: written behind pytest's own text, and gone when the test ends.
 
 The cursor is saved, the line written and the cursor restored, so that the final screen is that of a run without it.
-Where the terminal is none, as in the log of a CI service, a line of its own is written once a minute, since some
-services stop a job that is silent. Nothing is written on xdist workers, or with `-q`.
+In the log of a CI service a test that takes long has a line of its own once a minute, since some services stop a job
+that is silent. Nothing is written where there is neither, on xdist workers, or with `-q`.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter  # by name: in virtual time the module's own would tell the scenario's
@@ -33,17 +34,17 @@ class Progress:
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         writer = config.get_terminal_writer() if self._reporter is not None else None
         isatty = getattr(self._reporter, "isatty", False)
-        self._spoken = self._reporter is not None and config.get_verbosity() >= 0
-        self._live = self._spoken and bool(isatty) and writer is not None and writer.hasmarkup
-        self._due = 0.0
-        self._beat_due = perf_counter() + _HEARTBEAT
+        spoken = self._reporter is not None and config.get_verbosity() >= 0
+        self._live = spoken and bool(isatty) and writer is not None and writer.hasmarkup
+        self._logs = spoken and not isatty and bool(os.environ.get("CI"))
+        self._written = 0.0
         self._began: dict[str, float] = {}
         self._shown = False
         self._writing = threading.Lock()
 
     def show(self, item: pytest.Item, sampling: Sampling) -> None:
         """Write the line anew, unless it was just written, or is being written for a round in another thread."""
-        if not self._spoken or not self._writing.acquire(blocking=False):
+        if not (self._live or self._logs) or not self._writing.acquire(blocking=False):
             return
         try:
             self._show(item, sampling, perf_counter())
@@ -52,9 +53,10 @@ class Progress:
 
     def _show(self, item: pytest.Item, sampling: Sampling, now: float) -> None:
         began = self._began.setdefault(item.nodeid, now)
-        if now < (self._due if self._live else self._beat_due):
+        pause = _PAUSE if self._live else _HEARTBEAT
+        if now - (self._written if self._live else max(self._written, began)) < pause:
             return
-        self._due, self._beat_due = now + _PAUSE, now + _HEARTBEAT
+        self._written = now
         text = _told(sampling, now - began)
         if self._live:
             self._write(text)

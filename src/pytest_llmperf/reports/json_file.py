@@ -70,7 +70,7 @@ def _test(result: TestResult) -> dict[str, Any]:
         "interrupted": result.interrupted,
         "error": result.error,
         "notes": list(result.notes),
-        "remarks": [*formatting.circumstances(result), *formatting.error_bars(result)],
+        "remarks": [*formatting.circumstances(result), *formatting.ceilings(result), *formatting.error_bars(result)],
         "arms": [_arm(series) for series in result.series],
         "verdicts": [_verdict(verdict) for verdict in result.verdicts],
         "ceiling": None if result.ceiling is None else _ceiling(result.ceiling),

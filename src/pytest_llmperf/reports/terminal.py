@@ -23,6 +23,8 @@ from pytest_llmperf.reports.report import Report, TestResult
 _HEADLINE = {"ttft": ("p50", "p95"), "e2e": ("p50", "p95"), "output_tps": ("p50",), "cost": ("mean",)}
 """Figures that `-v` gives for every test that has them, and any verbosity for a test that claims nothing."""
 _ARMS_NAMED = 4
+_ERROR = 300
+"""Characters of an error that are shown."""
 
 
 def render(report: Report, *, console_width: int, color: bool, verbosity: int = 0, encoding: str = "utf-8") -> str:
@@ -162,7 +164,7 @@ def _rows_without_claim(result: TestResult) -> list[Row]:
 
 def _remarks(result: TestResult, verbosity: int) -> Iterator[Line]:
     if result.error:
-        yield Line(result.error if verbosity > 0 else result.error.partition("\n")[0], "red")
+        yield Line(_error(result.error, verbosity), "red")
     for words in formatting.circumstances(result):
         yield Line(words, "yellow")
     for words in (*formatting.ceilings(result), *formatting.error_bars(result)):
@@ -172,6 +174,14 @@ def _remarks(result: TestResult, verbosity: int) -> Iterator[Line]:
     for series in result.series if wanted else ():
         figures = _headline(summarised(series).metrics, wanted)
         yield Line(f"{series.arm}: {figures}" if series.arm else figures, "dim")
+
+
+def _error(words: str, verbosity: int) -> str:
+    """An error as far as it helps here: pytest has shown it whole above. `-vv` does so again."""
+    if verbosity > 1:
+        return words
+    told = words if verbosity > 0 else words.partition("\n")[0]
+    return told if len(told) <= _ERROR else f"{told[:_ERROR].rstrip()} …"
 
 
 def _compared(result: TestResult) -> dict[str, tuple[str, ...]]:

@@ -165,7 +165,7 @@ def _total(series: Series, row: Metric) -> MetricSummary:
         return MetricSummary(row.unit, 0, n, "the instant clock does not wait: a series has no span")
     amounts, seconds, unknown = completions(series, row.name)
     reason = "its end or its tokens were not seen" if unknown else ""
-    mean = math.fsum(amounts) / math.fsum(seconds) if any(seconds) else None
+    mean = math.fsum(amounts) / math.fsum(seconds) if n > unknown and any(seconds) else None
     return MetricSummary(row.unit, n - unknown, unknown, reason, mean)
 
 

@@ -102,12 +102,12 @@ class TestMetrics:
         metrics = summarised(series([measurement(0)], clock="instant")).metrics
         assert metrics["total_tps"].mean is None
         assert metrics["total_tps"].missing == 1
+        assert metrics["scenario"].missing_reason == "the instant clock does not wait"
 
     def test_a_total_of_nothing_is_absent(self):
         """Calls whose tokens nobody told have a span and no throughput: not one of zero."""
         told = summarised(series([measurement(n, absent={"output_tokens": "not said"}) for n in range(3)])).metrics
         assert (told["total_tps"].n, told["total_tps"].mean, told["total_tps"].missing) == (0, None, 3)
-        assert metrics["scenario"].missing_reason == "the instant clock does not wait"
 
     def test_what_the_body_recorded_is_listed_by_round(self):
         """Scores and records keep their own names and units, and do not take a metric's name."""

@@ -223,15 +223,14 @@ def test_slack_asks_the_pass_of_the_wider_limit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", [0.5, 0.95])
-def test_wrong_verdicts_at_the_limit_stay_within_5_percent(level):
+def test_wrong_verdicts_at_the_limit_stay_within_5_percent():
     """1000 systems that sit exactly at their limit, each way; three Monte-Carlo errors (0.7 %) are allowed for."""
     rng = random.Random(20261122)
-    objective = Objective("ttft", f"p{level * 100:g}", "<=", 1.0)
+    objective = Objective("ttft", "p95", "<=", 1.0)
     template = measurement(0)
     outcomes = []
     for _ in range(1000):
-        values = [rng.random() / level for _ in range(100)]
+        values = [rng.random() / 0.95 for _ in range(100)]
         found = [
             replace(template, round=i, dispatched=12.0 * i, values={**template.values, "ttft": v})
             for i, v in enumerate(values)

@@ -1,5 +1,6 @@
 """Published figures beside what was measured."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,14 @@ def test_a_figure_inside_the_interval():
 def test_where_a_published_figure_lies(published, standing):
     """On an end of the interval is inside; a span is when any of it is; what was not published is nowhere."""
     assert row(**published).standing == standing
+
+
+def test_an_open_interval_settles_nothing_on_that_side():
+    """A hundred calls have no upper end of a p99: whatever was published above is neither inside nor outside."""
+    found = row(statistic="p99", figure=850.0)
+    assert (found.high, found.standing) == (math.inf, "not settled")
+    assert row(statistic="p99", figure=0.897).standing == "inside"
+    assert row(statistic="p99", figure=0.5).standing == "outside"
 
 
 def test_a_ratio_is_of_two_pools():

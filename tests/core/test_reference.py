@@ -72,7 +72,16 @@ def test_one_figure_is_a_span_of_nothing():
         ("figure = 0.9", "figure = 0.9, between = [1, 2]", "give figure or between, not both"),
         ("[1, 1.5]", "[1.5, 1]", "wrong way round"),
         ('["short"]', '["long"]', "there is no note 'long'; notes: short"),
-        ("between = [1, 1.5]", 'statistic = "max"', "a ratio is of a quantile or a mean, not of max"),
+        ('statistic = "p95"', 'statistic = "max"', "no statistic 'max'"),
+        ('statistic = "p95"', 'statistic = "rate"', "ttft has no rate; mean or a quantile as p95"),
+        ('statistic = "p95"', 'metric = "rpm"', "rpm has no p50; total"),
+        ('statistic = "p95"', 'statistic = "per_mtok"', "ttft has no per_mtok, which is of cost"),
+        ('statistic = "p95"', 'metric = "goodput", statistic = "rate"', "without the limits of a claim"),
+        (
+            "between = [1, 1.5]",
+            'metric = "rpm", statistic = "total"',
+            "a ratio is of a quantile or a mean, not of total",
+        ),
     ],
 )
 def test_what_cannot_mean_anything_is_refused(old, new, told):

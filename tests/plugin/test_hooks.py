@@ -68,6 +68,7 @@ def pytest_llmperf_metrics(config):
         CallMetric("words", "words", "higher", "words of the answer", words),
         CallMetric("reason", "", "", "nothing", reason),
         CallMetric("broken", "", "", "nothing", broken),
+        CallMetric("unknown", "", "", "nothing", lambda call: math.nan),
         CallMetric("wait", "s", "lower", "a time", lambda call: 1.0, failed=math.inf),
     ]
 """
@@ -91,6 +92,7 @@ def test_a(): ask()
     assert metrics["words"]["unit"] == "words"
     assert metrics["reason"]["missing_reason"] == "nobody knows"
     assert metrics["broken"]["missing_reason"] == "its formula failed with ZeroDivisionError: division by zero"
+    assert metrics["unknown"]["missing_reason"] == "its formula gave no number"
 
 
 def test_a_failed_call_is_a_slow_one_for_added_metrics_too(suite):
@@ -196,6 +198,21 @@ def pytest_llmperf_report_section(report):
     assert ran.out.count("llmperf: seen\n  1 tests\n") == 1
     assert ran.report["sections"] == [{"title": "seen", "lines": ["1 tests"]}]
     assert (ran.path / "report.md").read_text().endswith("### seen\n\n- 1 tests\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        ("{}['seen']", "pytest_llmperf_report_section failed with KeyError: 'seen'"),
+        ("'seen'", "pytest_llmperf_report_section: 'seen' is no title with its lines"),
+    ],
+)
+def test_a_section_that_cannot_be_made(suite, answer, trouble):
+    """What was measured is reported all the same, and the hook is named."""
+    ran = suite(SOURCE, conftest=f"def pytest_llmperf_report_section(): return {answer}")
+    assert trouble in " ".join(ran.out.split())
+    assert ran.report["tests"]
+    assert ran.outcomes == {"passed": 1}
 
 
 CLAIMS = """

@@ -48,6 +48,8 @@ def test_servers(url, expected):
         ("", 500, ""),
         ("overloaded_error: Overloaded", 529, "overloaded_error"),
         ("overloaded_error", 529, "overloaded_error"),
+        ("round 3 of 20 [warm]: ValueError: words", None, "ValueError"),
+        ("warm-up round 1 of 2: AssertionError", None, "AssertionError"),
         ("httpx.ReadTimeout: the words of SECRET", None, "httpx.ReadTimeout"),
         ("HTTP 529", 529, "529"),
         ("HTTP 502: a page of a proxy", 200, "502"),

@@ -83,7 +83,7 @@ def _command(arguments: argparse.Namespace) -> list[str]:
         "--llmperf-reference=study.toml",
         *([] if arguments.profile is None else [f"--llmperf-profile={_profile(arguments.profile)}"]),
         *written,
-        *([] if arguments.junit is None else [f"--junitxml={arguments.junit.resolve()}"]),
+        *([] if arguments.junit is None else [f"--junitxml={arguments.junit.resolve()}", "--llmperf-junit=suite"]),
         *(["-v"] if arguments.verbose else []),
     ]
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pytest_llmperf.statistics.history import Change
 
 HELP = "each test's runs, their change points, and alert thresholds"
-_ENOUGH = 8
+ENOUGH = 8
+"""Runs, to tell a change: four on each side."""
 _NORMAL = 10
 """The latest runs that tell what is normal."""
 
@@ -160,8 +161,8 @@ def _print_changes(console: Console, history: History, statistic: str) -> None:
     from pytest_llmperf.core.wording import count
 
     known, changes = found_changes(history, statistic)
-    if known < _ENOUGH:
-        console.print(f"  changes: {_ENOUGH} runs are the fewest that show one, and here are {known}")
+    if known < ENOUGH:
+        console.print(f"  changes: {ENOUGH} runs are the fewest that show one, and here are {known}")
         return
     for change in changes:
         console.print(f"  change: {change_told(history, statistic, change)}", style="yellow")
@@ -177,7 +178,7 @@ def found_changes(history: History, statistic: str) -> tuple[int, list[Change]]:
 
     told = [(place, figure(one.series, history.metric, statistic)) for place, one in enumerate(history.runs)]
     known = [(place, value) for place, value in told if value is not None and 0 < value < math.inf]
-    if len(known) < _ENOUGH:
+    if len(known) < ENOUGH:
         return len(known), []
     changes = find_changes([value for _, value in known])
     return len(known), [replace(change, index=known[change.index][0]) for change in changes]

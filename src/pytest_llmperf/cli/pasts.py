@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmperf.cli.history import History, Run, change_told, figure, found_changes, unit
+from pytest_llmperf.cli.history import ENOUGH, History, Run, change_told, figure, found_changes, unit
 from pytest_llmperf.core import wording
 from pytest_llmperf.reports.past import Past, PastChange, PastLimit, PastRun
 
 if TYPE_CHECKING:
     from pytest_llmperf.core.alerts import Rules
+    from pytest_llmperf.statistics.history import Change
 
 Limit = tuple[str, str, float, str]
 """Metric, statistic, bound and claim."""
@@ -22,7 +23,7 @@ Limit = tuple[str, str, float, str]
 
 def past_of(history: History, statistic: str, rules: Rules, claimed: Iterable[Limit]) -> Past:
     """What a page shows of a history."""
-    _, changes = found_changes(history, statistic)
+    known, changes = found_changes(history, statistic)
     return Past(
         name=history.name,
         metric=history.metric,
@@ -34,8 +35,15 @@ def past_of(history: History, statistic: str, rules: Rules, claimed: Iterable[Li
             for change in changes
         ),
         limits=(*_claims(claimed, history.metric, statistic), *_thresholds(history, rules)),
-        remarks=_left_out(history),
+        remarks=(*_unchanged(known, changes), *_left_out(history)),
     )
+
+
+def _unchanged(known: int, changes: Sequence[Change]) -> list[str]:
+    """Why no change is drawn: none was found, or none could be."""
+    if known < ENOUGH:
+        return [f"changes: {ENOUGH} runs are the fewest that show one, and here are {known}"]
+    return [] if changes else [f"changes: none shown in {known} runs"]
 
 
 def _run(one: Run, metric: str, statistic: str) -> PastRun:

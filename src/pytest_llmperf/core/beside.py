@@ -1,12 +1,14 @@
 """What a run measured beside what was published of it, row by row.
 
 A row pools the series it is about (arms of one test, or of several), and has its interval from the judge, like any
-claim: the published figure is *inside* it, or *outside*. Nothing passes or fails by it: at 95 % confidence one row in
-twenty is outside by chance. Numbers of different sources or clocks are never pooled.
+claim: the published figure is *inside* it, or *outside*; towards an open end it is *not settled*. Nothing passes or
+fails by it: at 95 % confidence one row in twenty is outside by chance. Numbers of different sources or clocks are never
+pooled.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pytest_llmperf.core.claims import Contrast
@@ -14,7 +16,16 @@ from pytest_llmperf.core.contrast import judge_contrast
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.objective import Objective
-from pytest_llmperf.core.overview import INSIDE, OUTSIDE, UNMEASURED, UNPUBLISHED, Beside, BesideRow, BesideTable
+from pytest_llmperf.core.overview import (
+    INSIDE,
+    OUTSIDE,
+    UNMEASURED,
+    UNPUBLISHED,
+    UNSETTLED,
+    Beside,
+    BesideRow,
+    BesideTable,
+)
 from pytest_llmperf.core.pools import Pools
 from pytest_llmperf.core.reference import Reference, Row, Table
 from pytest_llmperf.core.series import Series
@@ -97,4 +108,9 @@ def _standing(published: tuple[float, float] | None, found: Verdict) -> str:
     least, largest = published
     assert found.low is not None
     assert found.high is not None
-    return INSIDE if found.low <= largest and least <= found.high else OUTSIDE
+    if found.low > largest or least > found.high:
+        return OUTSIDE
+    # Where the interval has no end, any figure at all would lie inside it.
+    assert found.estimate is not None
+    beyond = (least > found.estimate and math.isinf(found.high)) or (largest < found.estimate and math.isinf(found.low))
+    return UNSETTLED if beyond else INSIDE

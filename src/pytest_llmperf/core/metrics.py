@@ -215,7 +215,10 @@ def _value_of(value: Callable[[Call], float | str], failed: float | None, call: 
         return Absent("the call failed") if failed is None else failed
     try:
         found = value(call)
-        return Absent(found) if isinstance(found, str) else float(found)
+        number = math.nan if isinstance(found, str) else float(found)
+        return (
+            Absent(found if isinstance(found, str) else "its formula gave no number") if math.isnan(number) else number
+        )
     except Exception as error:  # noqa: BLE001 - of another's code
         return Absent(f"its formula failed with {type(error).__name__}: {error}")
 

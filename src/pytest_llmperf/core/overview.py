@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-INSIDE, OUTSIDE, UNMEASURED, UNPUBLISHED = "inside", "outside", "not measured", ""
+INSIDE, OUTSIDE, UNSETTLED, UNMEASURED, UNPUBLISHED = "inside", "outside", "not settled", "not measured", ""
 """How a published figure stands to the measured interval."""
 
 
@@ -26,7 +26,7 @@ class BesideRow:
     high: float | None
     n: int
     standing: str
-    """One of `INSIDE`, `OUTSIDE`, `UNMEASURED` and `UNPUBLISHED`."""
+    """One of `INSIDE`, `OUTSIDE`, `UNSETTLED`, `UNMEASURED` and `UNPUBLISHED`."""
     reason: str = ""
     """Why it is not measured."""
     notes: tuple[int, ...] = ()

@@ -32,11 +32,11 @@ from typing import Any
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.errors import UsageError
-from pytest_llmperf.core.objective import quantile_level
+from pytest_llmperf.core.objective import SHARES, TOTALS, quantile_level
 from pytest_llmperf.core.series import Factor
 
-STATISTICS = ("mean", "max", "min", "rate", "total", "per_mtok")
-"""Statistics that are no quantile."""
+STATISTICS = ("mean", "rate", "total", "per_mtok")
+"""Statistics that are no quantile. The largest and the smallest are facts of one run, with no interval to be inside."""
 _OF_A_TABLE = ("title", "rows")
 """What a table says of itself; all else it says for its rows."""
 
@@ -123,6 +123,13 @@ def _spread(table: Mapping[str, Any]) -> dict[str, Any]:
 def _check(row: Row, notes: Mapping[str, str], place: str) -> None:
     if quantile_level(row.statistic) is None and row.statistic not in STATISTICS:
         raise UsageError(f"{place}: no statistic {row.statistic!r}; a quantile as p95, {_or(STATISTICS)}")
+    if _kind(row.metric) != (row.statistic if row.statistic in ("rate", "total") else ""):
+        fitting = _kind(row.metric) or "mean or a quantile as p95"
+        raise UsageError(f"{place}: {row.metric} has no {row.statistic}; {fitting}")
+    if row.statistic == "per_mtok" and row.metric != "cost":
+        raise UsageError(f"{place}: {row.metric} has no per_mtok, which is of cost")
+    if row.metric == "goodput":
+        raise UsageError(f"{place}: goodput has no value without the limits of a claim")
     if row.to is not None and quantile_level(row.statistic) is None and row.statistic != "mean":
         raise UsageError(f"{place}: a ratio is of a quantile or a mean, not of {row.statistic}")
     if row.figure is not None and row.between is not None:
@@ -133,6 +140,11 @@ def _check(row: Row, notes: Mapping[str, str], place: str) -> None:
         )
     if unknown := [key for key in row.notes if key not in notes]:
         raise UsageError(f"{place}: there is no note {unknown[0]!r}; notes: {wording.listed(notes) or 'none'}")
+
+
+def _kind(metric: str) -> str:
+    """The one statistic that a metric of the whole series has; empty of any other metric."""
+    return "rate" if metric in SHARES else "total" if metric in TOTALS else ""
 
 
 def _or(words: Sequence[str]) -> str:

@@ -97,9 +97,23 @@ def baseline_key(config: pytest.Config) -> dict[str, str]:
 
 
 def sections(config: pytest.Config, report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Titles and lines that other plugins add to the report."""
-    said = config.hook.pytest_llmperf_report_section(config=config, report=report)
-    return tuple((str(title), tuple(map(str, lines))) for title, lines in said)
+    """Titles and lines that other plugins add to the report.
+
+    Raises:
+        UsageError: one of them fails, or says something else: by then there is a report that must not be lost.
+    """
+    name = "pytest_llmperf_report_section"
+    try:
+        said = config.hook.pytest_llmperf_report_section(config=config, report=report)
+    except Exception as error:
+        raise UsageError(f"{name} failed with {type(error).__name__}: {error}") from error
+    return tuple(_section(name, one) for one in said)
+
+
+def _section(name: str, said: Any) -> tuple[str, tuple[str, ...]]:
+    if isinstance(said, tuple | list) and len(said) == 2 and not isinstance(said[1], str):
+        return str(said[0]), tuple(map(str, said[1]))
+    raise UsageError(f"{name}: {said!r} is no title with its lines")
 
 
 def gate(

@@ -174,7 +174,11 @@ class Run:
     def whole_report(self) -> Report:
         """The report at the end of the run, with what other plugins add to it."""
         report = self.report()
-        return self._brought_together(replace(report, sections=extensions.sections(self.config, report)))
+        try:
+            report = replace(report, sections=extensions.sections(self.config, report))
+        except LLMPerfError as error:
+            self.troubles.append(f"no sections of other plugins: {error}")
+        return self._brought_together(report)
 
     def _brought_together(self, report: Report) -> Report:
         """The same with the run brought together, as far as that is asked for."""

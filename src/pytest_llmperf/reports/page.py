@@ -134,7 +134,10 @@ class Page:
             self._stacked(blocks)
 
     def sheet(self, columns: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
-        """A table of figures in groups, each with a line above it; where the page is narrow, names are folded first."""
+        """A table of figures in groups, each with a line above it.
+
+        Where the page is narrow, names are folded first, then get lines of their own; last, figures are told in a row.
+        """
         rows = [row for _, own in groups for row in own]
         widths = self._widths(columns, rows, whole=True)
         if _INDENT + sum(widths) + _GAP * (len(widths) - 1) > self._width:
@@ -143,18 +146,22 @@ class Page:
         gap = _GAP if left - _GAP * (len(widths) - 1) >= min(widths[0], _NAME) else 1
         longest_word = max((self._length(word) for row in rows for word in row[0].split()), default=0)
         room = left - gap * (len(widths) - 1)
-        fits, widths[0] = longest_word <= room, min(widths[0], room)
-        if fits:
-            self._lines_of_figures([columns], widths, gap, "dim")
+        fits, numbers_fit = longest_word <= room, room > 0
+        widths[0] = max(min(widths[0], room), 1)
+        if numbers_fit:
+            self._lines_of_figures([columns if fits else ["", *columns[1:]]], widths, gap, "dim")
         for title, own in groups:
             if title:
                 self.prose(title, "bold", _INDENT)
             if fits:
                 self._lines_of_figures(own, widths, gap, "")
             for name, *cells in () if fits else own:
-                told = [f"{heading} {cell}" for heading, cell in zip(columns[1:], cells, strict=True) if cell]
                 self.prose(name, indent=_INDENT)
-                self.prose(", ".join(told), indent=2 * _INDENT)
+                if numbers_fit:
+                    self._lines_of_figures([["", *cells]], widths, gap, "")
+                else:
+                    told = [f"{heading} {cell}" for heading, cell in zip(columns[1:], cells, strict=True) if cell]
+                    self.prose(", ".join(told), indent=2 * _INDENT)
 
     def _widths(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool) -> list[int]:
         """Of the columns of a table of figures, with headings on one line or folded between words."""

@@ -114,13 +114,16 @@ def _figure(past: Past) -> Figure | None:
         "title": {"text": escape(f"{past.runs[0].started[:10]} to {past.runs[-1].started[:10]}"), "standoff": 8},
     }
     flat["yaxis"] = plot.axis(drawn.title) | {"range": drawn.range(room=0.1)}
-    changed = " ".join(change.words + "." for change in past.changes) or "No lasting change is shown."
+    changed = " ".join(change.words + "." for change in past.changes)
     held = " ".join(limit.words + "." for limit in past.limits)
     first, last = past.runs[0], past.runs[-1]
+    went = (
+        f"{past.statistic} {past.metric} went from {_told(past, first.value)} on {first.started[:10]} to "
+        f"{_told(past, last.value)} on {last.started[:10]}."
+    )
     return Figure(
         title=f"{past.statistic} {past.metric} of {wording.count(len(past.runs), 'run')}",
-        words=f"{past.statistic} {past.metric} went from {_told(past, first.value)} on {first.started[:10]} to "
-        f"{_told(past, last.value)} on {last.started[:10]}. {changed} {held}".strip(),
+        words=" ".join(filter(None, (went, changed, held))),
         data=data,
         layout=flat,
     )

@@ -29,7 +29,7 @@ _HOSTS = {
 }
 """Providers that are reached by the protocol of another, by the end of their host's name."""
 _PROTOCOLS = {"anthropic.bedrock": "aws.bedrock"}
-_NAMED_ERROR = re.compile(r"([A-Za-z_][\w.]*)(?::|$)")
+_NAMED_ERROR = re.compile(r"(?:(?:warm-up )?round \d+ of \d+(?: \[.*?\])?: )?([A-Za-z_][\w.]*)(?::|$)")
 _STATUS = re.compile(r"HTTP (\d{3})\b")
 _PORTS = {"http": 80, "https": 443}
 

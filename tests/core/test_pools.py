@@ -2,9 +2,11 @@
 
 import pytest
 
-from factories import measurement, series
+from factories import calls, measurement, series
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
+from pytest_llmperf.core.judge import judge
+from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.pools import Pools, called, pooled
 
 
@@ -29,6 +31,19 @@ def test_a_pool_has_every_call_once():
     assert ttfts(pool) == [1.0, 2.0, 1.1, 2.1]
     assert [round_.number for round_ in pool.rounds] == [call.round for call in pool.measurements] == [0, 1, 2, 3]
     assert (pool.arm, pool.factors) == ("", {})
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("asked", [("ttft", "p50"), ("cost", "mean")])
+def test_what_is_pooled_has_all_calls_whatever_is_asked(every, asked):
+    """Neither the bound nor where claims on its tests would have been settled cuts it."""
+    early = series(calls(400), stop="early", budget=400)
+    fixed = series(calls(400))
+    found = [
+        judge(pooled([one] * every), Objective(*asked, "<=", bound)) for one in (early, fixed) for bound in (1e-6, 1e6)
+    ]
+    assert {one.n for one in found} == {400 * every}
+    assert len({(one.estimate, one.low, one.high) for one in found}) == 1
 
 
 @pytest.mark.parametrize(

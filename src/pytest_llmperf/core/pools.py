@@ -1,6 +1,7 @@
 """Series of one run put together: those of one test, or of the arms that agree in some factors, as one series.
 
-What is pooled is a mixture, each series with as many calls as it has. Rounds keep the order in which they began.
+What is pooled is a mixture, each series with as many calls as it has. Rounds keep the order in which they began. All
+of them count: when claims on a series were settled is no matter here, since nothing is claimed of what is pooled.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Pools:
 
 
 def pooled(every: Sequence[Series]) -> Series:
-    """Several series, at least one, as one.
+    """Several series, at least one, as one that is judged once, on all of its rounds.
 
     Raises:
         UsageError: they do not come from one source and clock.
@@ -51,9 +52,9 @@ def pooled(every: Sequence[Series]) -> Series:
     if len(origins) > 1:
         raise UsageError(f"numbers from different places are never put together: {wording.listed(origins)}")
     if len(every) == 1:
-        return every[0]
+        return replace(every[0], stop="fixed", budget=0)
     (whole,) = merged([Share(0.0, (one,)) for one in every])
-    return replace(whole, arm="", factors={})
+    return replace(whole, arm="", factors={}, stop="fixed", budget=0)
 
 
 def called(one: Series) -> str:

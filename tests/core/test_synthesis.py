@@ -1,5 +1,7 @@
 """A run in one table, and the advice drawn from it."""
 
+from dataclasses import replace
+
 import pytest
 
 from factories import calls, measurement, series, zigzag
@@ -30,6 +32,32 @@ def test_a_row_for_each_test_with_all_of_its_arms():
     assert (plain["ttft", "p50"].estimate, plain["ttft", "p50"].n) == (None, 0)
     assert plain["e2e", "p50"].estimate == pytest.approx(11.0, abs=0.01)
     assert streamed["cost", "per_mtok"].estimate == pytest.approx(0.05 / 1401 * 1e6, rel=0.01)
+
+
+@pytest.mark.parametrize("stop", ["early", "fixed"])
+def test_figures_are_of_all_calls(stop):
+    """However early a claim on them would have been settled."""
+    (row,) = synthesis([replace(arm("a", n=400, spread=0.0005), stop=stop, budget=400)]).rows
+    assert {figure.n for figure in row.figures} == {400}
+
+
+def rounds_of(scenario, calls_a_round, *, cost):
+    """Thirty rounds of so many calls, each of which costs about this."""
+    made = [
+        measurement(number, at=12.0 * number + place, e2e=2.0, cost=cost + zig / 1e5)
+        for number, zig in enumerate(zigzag(range(30)))
+        for place in range(calls_a_round)
+    ]
+    return series(made, scenario=scenario)
+
+
+def test_the_cost_of_a_call_is_not_that_of_its_round():
+    """Three calls a round cost each a third of it; the interval is as wide as rounds differ."""
+    three, one = synthesis([rounds_of("a", 3, cost=0.005), rounds_of("b", 1, cost=0.005)]).rows
+    (cost,), (alone,) = ([each for each in row.figures if each.statistic == "mean"] for row in (three, one))
+    assert (cost.n, cost.estimate) == (90, pytest.approx(0.005145))
+    assert (cost.low, cost.high) == (pytest.approx(alone.low, rel=1e-3), pytest.approx(alone.high, rel=1e-3))
+    assert cost.low < cost.estimate < cost.high
 
 
 def test_tests_of_one_name_are_told_apart():
@@ -106,6 +134,11 @@ class TestAdvice:
         """Where their intervals are apart."""
         found = synthesis([arm("a", cost=0.05), arm("b", cost=0.02)])
         assert found.advice == ("b is the cheapest at $0.02 a call, a the dearest at $0.05",)
+
+    def test_the_cheapest_is_so_by_the_call(self):
+        """Not because its rounds have fewer of them."""
+        (told,) = synthesis([rounds_of("a", 3, cost=0.005), rounds_of("b", 1, cost=0.01)]).advice
+        assert told == "a is the cheapest at $0.00515 a call, b the dearest at $0.0101"
 
     def test_a_heavy_tail(self):
         """A p95 that is shown to be at least twice the median."""

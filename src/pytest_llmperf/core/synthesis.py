@@ -15,12 +15,14 @@ from pytest_llmperf.core.claims import Contrast
 from pytest_llmperf.core.conditions import conditions_of
 from pytest_llmperf.core.contrast import judge_contrast
 from pytest_llmperf.core.judge import judge
+from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.objective import Objective
-from pytest_llmperf.core.observations import observe
+from pytest_llmperf.core.observations import observe, of_calls
 from pytest_llmperf.core.overview import Synthesis, SynthesisFigure, SynthesisRow
 from pytest_llmperf.core.pools import Pools, pooled
 from pytest_llmperf.core.series import Series
-from pytest_llmperf.core.verdict import Outcome, Verdict
+from pytest_llmperf.core.verdict import Outcome
+from pytest_llmperf.statistics.means import total_ratio_estimate
 
 CONFIDENCE = 0.95
 FIGURES = (
@@ -71,18 +73,32 @@ def _named(arms: Mapping[str, list[Series]]) -> dict[str, list[Series]]:
 
 
 def _row(name: str, one: Series) -> SynthesisRow:
-    return SynthesisRow(name, len(one.judged), tuple(_figure(one, *what) for what in FIGURES))
+    return SynthesisRow(name, len(one.judged), tuple(_measured(one, *what) for what in FIGURES))
 
 
-def _figure(one: Series, metric: str, statistic: str) -> SynthesisFigure:
-    found = _measured(one, metric, statistic)
-    n = 0 if found.estimate is None else found.n - found.missing
-    return SynthesisFigure(metric, statistic, found.unit, n, found.estimate, found.low, found.high)
+def _measured(one: Series, metric: str, statistic: str) -> SynthesisFigure:
+    """The judge's estimate and interval of what was pooled; nothing is claimed."""
+    if (metric, statistic) == ("cost", "mean") and (found := _cost_of_a_call(one)) is not None:
+        return found
+    verdict = judge(one, Objective(metric, statistic, "<=", 1.0, CONFIDENCE))
+    n = 0 if verdict.estimate is None else verdict.n - verdict.missing
+    return SynthesisFigure(metric, statistic, verdict.unit, n, verdict.estimate, verdict.low, verdict.high)
 
 
-def _measured(one: Series, metric: str, statistic: str) -> Verdict:
-    """The judge's estimate and interval; nothing is claimed."""
-    return judge(one, Objective(metric, statistic, "<=", 1.0, CONFIDENCE))
+def _cost_of_a_call(one: Series) -> SynthesisFigure | None:
+    """Dollars over calls, as a ratio of totals with a pair for each round, whose calls go together.
+
+    None where no round has more than one call with a price: then a round's cost, which the judge knows, is a call's.
+    """
+    rounds: dict[int, list[float]] = {}
+    for call, cost in zip(one.judged, of_calls(one.judged, one.cut, "cost").values, strict=True):
+        if cost is not None:
+            rounds.setdefault(call.round, []).append(cost)
+    numbers = [len(costs) for costs in rounds.values()]
+    if max(numbers, default=0) <= 1:
+        return None
+    found = total_ratio_estimate([math.fsum(costs) for costs in rounds.values()], numbers, CONFIDENCE)
+    return SynthesisFigure("cost", "mean", METRICS["cost"].unit, sum(numbers), found.value, found.low, found.high)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
@@ -211,12 +227,12 @@ def _llm(one: Series) -> str:
     return conditions_of(one).model
 
 
-def _apart(less: Verdict, more: Verdict) -> bool:
+def _apart(less: SynthesisFigure, more: SynthesisFigure) -> bool:
     """Whether the one is shown to be below the other: their intervals do not meet."""
     return less.high is not None and more.low is not None and less.high < more.low
 
 
-def _told(found: Verdict) -> str:
+def _told(found: SynthesisFigure) -> str:
     return "nothing" if found.estimate is None else wording.quantity(found.estimate, found.unit)
 
 

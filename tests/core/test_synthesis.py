@@ -116,6 +116,22 @@ class TestAdvice:
         assert told.startswith("keep tokens at 10 or below where speed matters: up to there answers flow at most 15 % ")
         assert told.endswith(" at 1, 38 tokens/s at 10, 30 tokens/s at 100)")
 
+    @pytest.mark.parametrize(
+        "rates",
+        [
+            pytest.param((40, 32, 31), id="all but the first are slow"),
+            pytest.param((40, 39, 38), id="none is slow"),
+            pytest.param((40, 34, 30), id="of one in between too little is known"),
+        ],
+    )
+    def test_a_limit_is_named_only_where_one_was_shown(self, rates):
+        """Not the first level, nor the last, nor one next to which nothing is clear."""
+        sweep = [
+            arm("a", e2e=1 + 400 / rate, spread=0.05, tokens=tokens)
+            for tokens, rate in zip((1, 10, 100), rates, strict=True)
+        ]
+        assert synthesis(sweep).advice == ()
+
     def test_throughput_that_does_not_fall_is_not_spoken_of(self):
         """Intervals that meet show nothing."""
         assert synthesis([arm("a", tokens=1), arm("a", tokens=10)]).advice == ()
@@ -135,6 +151,19 @@ class TestAdvice:
         found = synthesis([arm("a", cost=0.05), arm("b", cost=0.02)])
         assert found.advice == ("b is the cheapest at $0.02 a call, a the dearest at $0.05",)
 
+    def test_only_what_is_apart_from_all_others_is_the_cheapest(self):
+        """Two that cost nearly the same leave open which of them it is; so for the dearest."""
+        near = [arm("a", cost=0.05), arm("b", cost=0.05001)]
+        assert synthesis([*near, arm("c", cost=0.09)]).advice == ("c is the dearest at $0.09 a call",)
+        assert synthesis([*near, arm("c", cost=0.01)]).advice == ("c is the cheapest at $0.01 a call",)
+        assert synthesis(near).advice == ()
+
+    def test_tests_without_a_price_may_be_the_cheapest(self):
+        """So that it is said of which tests one is."""
+        free = series([measurement(number, absent={"cost": "no price"}) for number in range(60)], scenario="free")
+        (told,) = synthesis([arm("a", cost=0.05), arm("b", cost=0.02), free]).advice
+        assert told.endswith("the dearest at $0.05, of the tests with a price")
+
     def test_the_cheapest_is_so_by_the_call(self):
         """Not because its rounds have fewer of them."""
         (told,) = synthesis([rounds_of("a", 3, cost=0.005), rounds_of("b", 1, cost=0.01)]).advice
@@ -144,3 +173,19 @@ class TestAdvice:
         """A p95 that is shown to be at least twice the median."""
         found = synthesis([series(calls(200, slow=20), scenario="a")])
         assert found.advice == ("plan for the p95 of a: its first token takes 3000 ms then, and 899 ms at p50",)
+
+    def test_a_tail_is_compared_with_the_upper_end_of_the_median(self):
+        """A median that is only just known may itself lie higher."""
+        found = [0.9] * 44 + [2.0] * 20 + [3.0] * 16
+        made = [measurement(number, ttft=ttft) for number, ttft in enumerate(zigzag(found))]
+        middle = synthesis([series(made, scenario="a")]).rows[0].figures[0]
+        assert (middle.estimate, middle.high) == (0.9, 2.0)
+        assert synthesis([series(made, scenario="a")]).advice == ()
+
+    def test_arms_of_different_speed_are_no_tail(self):
+        """Each arm is held against its own median; one with a tail is named."""
+        fast, slow = arm("a", ttft=0.5, tokens=1, n=90), arm("a", ttft=3.0, tokens="many", n=30)
+        assert synthesis([fast, slow]).advice == ()
+        tail = series(calls(200, slow=20), scenario="a", arm="tokens=few", factors={"tokens": "few"})
+        (told,) = synthesis([slow, tail]).advice
+        assert told.startswith("plan for the p95 of a with tokens=few: its first token takes 3000 ms then, and 899 ms")

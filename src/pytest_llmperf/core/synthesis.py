@@ -53,7 +53,8 @@ def synthesis(every: Sequence[Series]) -> Synthesis:
     """
     measured = [one for one in every if one.judged]
     arms = {name: [one for one in measured if one.scenario == name] for name in _scenarios(measured)}
-    tests = {name: pooled(own) for name, own in _named(arms).items()}
+    named = _named(arms)
+    tests = {name: pooled(own) for name, own in named.items()}
     calls = [call for one in measured for call in one.judged]
     return Synthesis(
         confidence=CONFIDENCE,
@@ -61,7 +62,7 @@ def synthesis(every: Sequence[Series]) -> Synthesis:
         calls=len(calls),
         seconds=_sum([value for one in measured for value in observe(one, "scenario").values]),
         usd=_sum([call.values.get("cost") for call in calls]),
-        advice=tuple(_advice(measured, tests)) if measured else (),
+        advice=tuple(_advice(measured, named, tests)) if measured else (),
     )
 
 
@@ -109,14 +110,16 @@ def _sum(values: Sequence[float | None]) -> float | None:
 # --- advice ----------------------------------------------------------------------------------------------------------
 
 
-def _advice(every: Sequence[Series], tests: Mapping[str, Series]) -> Iterator[str]:
+def _advice(
+    every: Sequence[Series], arms: Mapping[str, Sequence[Series]], tests: Mapping[str, Series]
+) -> Iterator[str]:
     streamed = [one for one in every if _streams(one)]
     yield from _on_streaming(every)
     for factor, levels in _sweeps(streamed).items():
         yield from _on_throughput(factor, levels, Pools(streamed))
     for factor, levels in _sweeps(every).items():
         yield from _on_cost_over(factor, levels, Pools(every))
-    yield from _on_tails(tests)
+    yield from _on_tails(arms)
     yield from _on_cost(tests)
 
 
@@ -140,22 +143,32 @@ def _on_streaming(every: Sequence[Series]) -> Iterator[str]:
 
 def _on_throughput(factor: str, levels: Sequence[float], pools: Pools) -> Iterator[str]:
     """Up to which level of a factor answers were shown to flow nearly as fast as at the first."""
-    flows = [_measured(pools.of(where={factor: level}), "output_tps", "p50") for level in levels]
-    if not _apart(flows[-1], flows[0]):
+    kept = _kept([pools.of(where={factor: level}) for level in levels])
+    if kept is None:
         return
-    kept = levels[0]
-    for level in levels[1:]:
-        if not _bearable(pools.of(where={factor: level}), pools.of(where={factor: levels[0]})):
-            break
-        kept = level
+    flows = [_measured(pools.of(where={factor: level}), "output_tps", "p50") for level in levels]
     rates = ", ".join(f"{_told(flow)} at {_level(level)}" for level, flow in zip(levels, flows, strict=True))
     most = f"up to there answers flow at most {wording.percent(BEARABLE_LOSS)} slower than at {_level(levels[0])}"
-    yield f"keep {factor} at {_level(kept)} or below where speed matters: {most} (p50 {rates})"
+    yield f"keep {factor} at {_level(levels[kept])} or below where speed matters: {most} (p50 {rates})"
 
 
-def _bearable(one: Series, first: Series) -> bool:
+def _kept(levels: Sequence[Series]) -> int | None:
+    """The level before the first that was shown to lose more than is bearable, where all before it were shown not to.
+
+    None where one on the way shows neither, where none loses so much, and where all but the first do: that a factor
+    is best kept at its least value says nothing.
+    """
+    first, *others = levels
+    for place, one in enumerate(others):
+        outcome = _bearable(one, first)
+        if outcome is not Outcome.PASSED:
+            return place if place and outcome is Outcome.FAILED else None
+    return None
+
+
+def _bearable(one: Series, first: Series) -> Outcome:
     claim = Contrast("output_tps", "p50", "this", "first", "ratio", ">=", 1 - BEARABLE_LOSS, CONFIDENCE)
-    return judge_contrast(one, first, claim).outcome is Outcome.PASSED
+    return judge_contrast(one, first, claim).outcome
 
 
 def _on_cost_over(factor: str, levels: Sequence[float], pools: Pools) -> Iterator[str]:
@@ -167,22 +180,37 @@ def _on_cost_over(factor: str, levels: Sequence[float], pools: Pools) -> Iterato
         )
 
 
-def _on_tails(tests: Mapping[str, Series]) -> Iterator[str]:
-    """Of which test the slow calls are much slower than the usual ones."""
-    for name, one in tests.items():
-        middle, slow = (_measured(one, "ttft", statistic) for statistic in ("p50", "p95"))
-        if middle.estimate and slow.low is not None and slow.low >= HEAVY_TAIL * middle.estimate:
-            yield f"plan for the p95 of {name}: its first token takes {_told(slow)} then, and {_told(middle)} at p50"
+def _on_tails(arms: Mapping[str, Sequence[Series]]) -> Iterator[str]:
+    """Of which test the slow calls are much slower than the usual ones of the same arm; the arm with the worst tail."""
+    for name, own in arms.items():
+        tails = [tail for one in own if (tail := _tail(one)) is not None]
+        if tails:
+            _, arm, slow, middle = max(tails, key=lambda tail: tail[0])
+            whose = f"{name} with {arm}" if arm else name
+            yield f"plan for the p95 of {whose}: its first token takes {_told(slow)} then, and {_told(middle)} at p50"
+
+
+def _tail(arm: Series) -> tuple[float, str, SynthesisFigure, SynthesisFigure] | None:
+    """How heavy the tail of an arm is at least, its name, its p95 and p50; None where it is not shown to be heavy."""
+    middle, slow = (_measured(pooled([arm]), "ttft", statistic) for statistic in ("p50", "p95"))
+    if not middle.high or slow.low is None or slow.low < HEAVY_TAIL * middle.high:
+        return None
+    return slow.low / middle.high, arm.arm, slow, middle
 
 
 def _on_cost(tests: Mapping[str, Series]) -> Iterator[str]:
+    """Which test is shown to cost less, and which more, than each of the others."""
     costs = {name: _measured(one, "cost", "mean") for name, one in tests.items()}
-    known = sorted((cost.estimate, name) for name, cost in costs.items() if cost.estimate is not None)
-    if len(known) > 1 and _apart(costs[cheapest := known[0][1]], costs[dearest := known[-1][1]]):
-        yield (
-            f"{cheapest} is the cheapest at {_told(costs[cheapest])} a call, "
-            f"{dearest} the dearest at {_told(costs[dearest])}"
-        )
+    known = {name: cost for name, cost in costs.items() if cost.estimate is not None}
+    cheapest = [name for name in known if all(_apart(known[name], known[other]) for other in known if other != name)]
+    dearest = [name for name in known if all(_apart(known[other], known[name]) for other in known if other != name)]
+    parts = [
+        *(f"{name} is the cheapest at {_told(known[name])} a call" for name in cheapest),
+        *(f"{name} {'' if cheapest else 'is '}the dearest at {_told(known[name])}" for name in dearest),
+    ]
+    if len(known) > 1 and parts:
+        of_these = "" if len(known) == len(costs) else ", of the tests with a price"
+        yield ", ".join(parts) + ("" if cheapest else " a call") + of_these
 
 
 def _streams(one: Series) -> bool:

@@ -11,7 +11,7 @@ SOURCE = """
     import pytest
     from talk import ask, ask_streamed
 
-    pytestmark = pytest.mark.llmperf(rounds=20, warmup=0, stop="fixed")
+    pytestmark = pytest.mark.llmperf(rounds=100, warmup=0, stop="fixed")
 
     @pytest.mark.arms(streamed=[True, False])
     def test_greeting(arm):
@@ -52,11 +52,11 @@ def test_both_are_in_the_report(ran):
     """Tests by the names that readers know, arms together; a row that no arm fits is not measured."""
     jsonschema.Draft202012Validator(json_file.schema()).validate(ran.report)
     found = ran.report["synthesis"]
-    assert [(row["test"], row["calls"]) for row in found["rows"]] == [("test_greeting", 40), ("mail", 20)]
-    assert found["calls"] == 60
+    assert [(row["test"], row["calls"]) for row in found["rows"]] == [("test_greeting", 200), ("mail", 100)]
+    assert found["calls"] == 300
     assert found["advice"][0].startswith("plan for the p95 of test_greeting: its first token takes ")
     greeting, mail = ran.report["beside"]["tables"][0]["rows"]
-    assert (greeting["standing"], greeting["n"], greeting["notes"]) == ("outside", 20, [1])
+    assert (greeting["standing"], greeting["n"], greeting["notes"]) == ("outside", 100, [1])
     assert (mail["standing"], mail["reason"]) == ("not measured", "nothing was measured of mail, streamed=True")
 
 

@@ -87,7 +87,7 @@ def test_published_figures_stand_beside(report):
 def test_the_terminal_shows_tables_and_what_it_took(ran):
     """The synthesis with its advice, the study's figures, and the command's own time and memory in the last line."""
     shown, folder = ran
-    assert "= llmperf: synthesis =" in shown
+    assert "= llmperf: synthesis (simulated, virtual clock) =" in shown
     assert "advice: stream where somebody waits" in shown
     assert "= llmperf: beside a published study of 10,000 calls to Claude Opus 4 =" in shown
     assert shown.splitlines()[-1].startswith(f"{CALLS} calls in ")

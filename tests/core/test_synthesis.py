@@ -7,7 +7,7 @@ import pytest
 from factories import calls, measurement, series, zigzag
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
-from pytest_llmperf.core.synthesis import FIGURES, synthesis
+from pytest_llmperf.core.synthesis import FIGURES, syntheses, synthesis
 
 
 def arm(scenario, *, ttft=1.0, e2e=11.0, n=60, spread=0.002, cost=0.05, streamed=True, **factors):
@@ -83,6 +83,21 @@ def test_numbers_from_different_places_are_refused():
     live = series(calls(3), source=Source.LIVE, clock="realtime", scenario="test_greeting")
     with pytest.raises(UsageError, match="never put together"):
         synthesis([series(calls(3)), live])
+
+
+def test_each_source_and_clock_has_its_own():
+    """Named by it; no advice holds a live test against a simulated one."""
+    simulated = arm("a", cost=0.05)
+    live = [replace(arm(name, cost=cost), source=Source.LIVE) for name, cost in (("a", 0.9), ("b", 0.02))]
+    real = [replace(one, clock="realtime") for one in live]
+    first, second = syntheses([real[0], simulated, real[1]])
+    assert [(one.source, one.clock, one.calls) for one in (first, second)] == [
+        ("live", "realtime", 120),
+        ("simulated", "virtual", 60),
+    ]
+    assert first.advice == ("b is the cheapest at $0.02 a call, a the dearest at $0.90",)
+    assert second.advice == ()
+    assert syntheses(()) == ()
 
 
 def test_a_run_without_calls_has_no_rows():

@@ -54,7 +54,7 @@ def test_both_are_in_the_report(ran):
     found = ran.report["synthesis"]
     assert [(row["test"], row["calls"]) for row in found["rows"]] == [("test_greeting", 200), ("mail", 100)]
     assert found["calls"] == 300
-    assert found["advice"][0].startswith("plan for the p95 of test_greeting: its first token takes ")
+    assert found["advice"][0].startswith("plan for the p95 of mail: its first token takes ")
     greeting, mail = ran.report["beside"]["tables"][0]["rows"]
     assert (greeting["standing"], greeting["n"], greeting["notes"]) == ("outside", 100, [1])
     assert (mail["standing"], mail["reason"]) == ("not measured", "nothing was measured of mail, streamed=True")
@@ -62,7 +62,7 @@ def test_both_are_in_the_report(ran):
 
 def test_every_format_shows_them(ran):
     """The terminal, Markdown and HTML; JUnit has properties of the suite."""
-    assert "= llmperf: synthesis =" in ran.out
+    assert "= llmperf: synthesis (simulated, virtual clock) =" in ran.out
     assert "= llmperf: beside what was promised =" in ran.out
     assert "[1] Nobody believes it." in ran.out
     assert "### beside what was promised" in (ran.path / "r.md").read_text("utf-8")
@@ -70,7 +70,7 @@ def test_every_format_shows_them(ran):
     properties = ET.parse(ran.path / "junit.xml").getroot().findall("./testsuite/properties/property")
     names = [one.get("name") for one in properties]
     assert "llmperf.synthesis[mail].ttft.p95_ms" in names
-    assert "llmperf.synthesis.advice1" in names
+    assert {"llmperf.synthesis.source", "llmperf.synthesis.clock", "llmperf.synthesis.advice1"} <= set(names)
 
 
 @pytest.mark.parametrize(("text", "told"), [(None, "figures.toml"), ("title = 1", "it needs tables")])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jsonschema
 
 from factories import report, result
+from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.overview import (
     Beside,
     BesideRow,
@@ -22,6 +23,8 @@ from pytest_llmperf.reports.report import Report
 from pytest_llmperf.reports.terminal import render
 
 SYNTHESIS = Synthesis(
+    source=Source.SIMULATED,
+    clock="virtual",
     confidence=0.95,
     rows=(
         SynthesisRow(
@@ -74,7 +77,7 @@ BESIDE = Beside(
     notes=("Thirty | percent.", "None is given."),
     remarks=("Apart.",),
 )
-WHOLE = replace(report(result()), synthesis=SYNTHESIS, beside=BESIDE)
+WHOLE = replace(report(result()), syntheses=(SYNTHESIS,), beside=BESIDE)
 
 
 def document():
@@ -85,7 +88,7 @@ def test_the_synthesis_in_words():
     """Units that a heading says are not repeated; what is absent is a dash; totals and advice stand below."""
     assert overviews(document())[0] == Overview(
         name="synthesis",
-        title="synthesis",
+        title="synthesis (simulated, virtual clock)",
         foreword="",
         columns=("test", "calls", "first token p50", "tokens/s p50", "of 1M tokens"),
         groups=(
@@ -143,7 +146,7 @@ def test_the_document_keeps_to_its_schema():
 def test_the_terminal_shows_both():
     """In columns where they fit, each row under the other where they do not; nothing is cut."""
     wide = render(WHOLE, console_width=100, color=False)
-    assert "================ llmperf: synthesis ================" in wide
+    assert "= llmperf: synthesis (simulated, virtual clock) =" in wide
     assert "  code generation  2,500         891.2 ms         33.84        $15.43\n" in wide
     assert "  Throughput, tokens/s\n  short " in wide
     assert "[1] Thirty | percent.\n[2] None is given.\nApart.\n" in wide
@@ -179,17 +182,39 @@ def test_the_page_shows_both():
     """As sections with headings; text of a file is escaped."""
     whole = json_file.document(replace(WHOLE, beside=replace(BESIDE, title="<b>")))
     page = html_file.render(whole)
-    assert '<h2 id="synthesis">Synthesis</h2>' in page
+    assert '<h2 id="synthesis">Synthesis (simulated, virtual clock)</h2>' in page
     assert '<h2 id="beside">Beside &lt;b&gt;</h2>' in page
     assert '<th scope="row">short</th><td>42.7</td><td>43 (42.5 … 43.4)</td><td>1,000</td><td>inside</td>' in page
 
 
 def test_junit_has_the_figures_of_the_run():
     """A property for each figure of each test, all of its arms together, and for each piece of advice."""
-    assert of_run(SYNTHESIS) == [
+    assert of_run([SYNTHESIS]) == [
+        ("llmperf.synthesis.source", "simulated"),
+        ("llmperf.synthesis.clock", "virtual"),
         ("llmperf.synthesis[code generation].ttft.p50_ms", "891.2"),
         ("llmperf.synthesis[code generation].output_tps.p50", "33.84"),
         ("llmperf.synthesis[code generation].cost.per_mtok_usd_per_mtok", "15.43"),
         ("llmperf.synthesis[mail].cost.per_mtok_usd_per_mtok", "3"),
         ("llmperf.synthesis.advice1", "stream where somebody waits"),
     ]
+
+
+def test_every_source_and_clock_stands_by_itself():
+    """In each format under its own heading, and in names of its own."""
+    live = replace(SYNTHESIS, source=Source.LIVE, clock="realtime", advice=())
+    both = replace(WHOLE, syntheses=(live, SYNTHESIS))
+    whole = json.loads(json_file.text(json_file.document(both)))
+    jsonschema.Draft202012Validator(json_file.schema()).validate(whole)
+    titles = ["synthesis (live, realtime clock)", "synthesis (simulated, virtual clock)"]
+    assert [one.title for one in overviews(whole)[:2]] == titles
+    shown = render(both, console_width=100, color=False)
+    assert all(f"= llmperf: {title} =" in shown for title in titles)
+    assert all(f"### {title}\n" in markdown.render(whole) for title in titles)
+    page = html_file.render(whole)
+    assert '<h2 id="synthesis">Synthesis (live, realtime clock)</h2>' in page
+    assert '<h2 id="synthesis-2">Synthesis (simulated, virtual clock)</h2>' in page
+    names = [name for name, _ in of_run(both.syntheses)]
+    assert len(set(names)) == len(names)
+    assert "llmperf.synthesis.live.realtime[mail].cost.per_mtok_usd_per_mtok" in names
+    assert "llmperf.synthesis.simulated.virtual.advice1" in names

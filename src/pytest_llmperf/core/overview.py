@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_llmperf.core.environment import Source
+
 INSIDE, OUTSIDE, UNSETTLED, UNMEASURED, UNPUBLISHED = "inside", "outside", "not settled", "not measured", ""
 """How a published figure stands to the measured interval."""
 
@@ -80,8 +82,10 @@ class SynthesisRow:
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """The whole run."""
+    """All that a run has of one source and clock."""
 
+    source: Source
+    clock: str
     confidence: float
     rows: tuple[SynthesisRow, ...]
     calls: int

@@ -48,13 +48,22 @@ def pooled(every: Sequence[Series]) -> Series:
     Raises:
         UsageError: they do not come from one source and clock.
     """
-    origins = list(dict.fromkeys(f"{one.source}, {one.clock} clock" for one in every))
-    if len(origins) > 1:
-        raise UsageError(f"numbers from different places are never put together: {wording.listed(origins)}")
+    require_one_origin(every)
     if len(every) == 1:
         return replace(every[0], stop="fixed", budget=0)
     (whole,) = merged([Share(0.0, (one,)) for one in every])
     return replace(whole, arm="", factors={}, stop="fixed", budget=0)
+
+
+def require_one_origin(every: Sequence[Series]) -> None:
+    """Refuse to put together what does not come from the same place.
+
+    Raises:
+        UsageError: they do not come from one source and clock.
+    """
+    origins = list(dict.fromkeys(f"{one.source}, {one.clock} clock" for one in every))
+    if len(origins) > 1:
+        raise UsageError(f"numbers from different places are never put together: {wording.listed(origins)}")
 
 
 def called(one: Series) -> str:

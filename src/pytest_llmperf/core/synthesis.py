@@ -1,5 +1,7 @@
 """A run in one table: each test with the latencies, throughput and cost of all its calls, and advice drawn from them.
 
+Numbers of different sources or clocks stand in tables of their own, and no advice compares them.
+
 A test's arms are put together, so its figures are those of the mixture that was measured. Advice is given only where a
 difference is shown (the intervals are apart, or the judge says so), and says the figures it rests on.
 """
@@ -19,7 +21,7 @@ from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.objective import Objective
 from pytest_llmperf.core.observations import observe, of_calls
 from pytest_llmperf.core.overview import Synthesis, SynthesisFigure, SynthesisRow
-from pytest_llmperf.core.pools import Pools, pooled
+from pytest_llmperf.core.pools import Pools, pooled, require_one_origin
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.statistics.means import total_ratio_estimate
@@ -42,21 +44,34 @@ BEARABLE_LOSS = 0.15
 with calls 15 to 25 % the loss near the largest context."""
 
 
-def synthesis(every: Sequence[Series]) -> Synthesis:
-    """Bring a run together.
+def syntheses(every: Sequence[Series]) -> tuple[Synthesis, ...]:
+    """Bring a run together, the numbers of each source and clock by themselves.
 
     Args:
-        every: the series of all tests and arms, of one source and clock.
+        every: the series of all tests and arms.
+    """
+    origins = dict.fromkeys((one.source, one.clock) for one in every)
+    return tuple(synthesis([one for one in every if (one.source, one.clock) == origin]) for origin in origins)
+
+
+def synthesis(every: Sequence[Series]) -> Synthesis:
+    """Bring together what comes from one place.
+
+    Args:
+        every: the series of all tests and arms of one source and clock, at least one.
 
     Raises:
         UsageError: they do not come from one source and clock.
     """
+    require_one_origin(every)
     measured = [one for one in every if one.judged]
     arms = {name: [one for one in measured if one.scenario == name] for name in _scenarios(measured)}
     named = _named(arms)
     tests = {name: pooled(own) for name, own in named.items()}
     calls = [call for one in measured for call in one.judged]
     return Synthesis(
+        source=every[0].source,
+        clock=every[0].clock,
         confidence=CONFIDENCE,
         rows=tuple(_row(name, one) for name, one in tests.items()),
         calls=len(calls),

@@ -177,7 +177,7 @@ def _write_suite_properties(run: Run) -> None:
     for result in report.tests if run.settings.junit == "suite" else ():
         for name, value in properties(result):
             xml.add_global_property(f"{legal(result.nodeid)} {name}", value)
-    for name, value in () if report.synthesis is None else of_run(report.synthesis):
+    for name, value in of_run(report.syntheses):
         xml.add_global_property(legal(name), value)
 
 

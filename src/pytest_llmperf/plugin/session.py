@@ -184,10 +184,10 @@ class Run:
         """The same with the run brought together, as far as that is asked for."""
         every = tuple(series for result in report.tests for series in result.series)
         if self.settings.synthesis:
-            from pytest_llmperf.core.synthesis import synthesis
+            from pytest_llmperf.core.synthesis import syntheses
 
             try:
-                report = replace(report, synthesis=synthesis(every))
+                report = replace(report, syntheses=syntheses(every))
             except LLMPerfError as error:
                 self.troubles.append(f"no synthesis: {error}")
         if self.reference is not None:

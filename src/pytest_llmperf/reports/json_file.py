@@ -50,8 +50,9 @@ def document(report: Report) -> dict[str, Any]:
 
 def overviews(report: Report) -> dict[str, Any]:
     """What brings the run together, as far as it was asked for, as plain types."""
-    both = {"synthesis": report.synthesis, "beside": report.beside}
-    return {name: to_plain(value) for name, value in both.items() if value is not None}
+    first, *more = report.syntheses or (None,)
+    found = {"synthesis": first, "more_syntheses": more or None, "beside": report.beside}
+    return {name: to_plain(value) for name, value in found.items() if value is not None}
 
 
 def text(found: dict[str, Any]) -> str:

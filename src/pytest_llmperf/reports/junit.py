@@ -6,6 +6,8 @@ base unit of its metric.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_llmperf.core.overview import Synthesis
 from pytest_llmperf.core.series import Series
 from pytest_llmperf.core.summary import MetricSummary, summarised
@@ -49,21 +51,32 @@ def properties(result: TestResult) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def of_run(synthesis: Synthesis) -> list[tuple[str, str]]:
+def of_run(syntheses: Sequence[Synthesis]) -> list[tuple[str, str]]:
     """The properties of the run as a whole: the figures of each test, all of its arms together, and the advice.
 
-    Names are `llmperf.synthesis[code generation].ttft.p95_ms` and `llmperf.synthesis.advice1`.
+    Names are `llmperf.synthesis[code generation].ttft.p95_ms`, `llmperf.synthesis.source` and
+    `llmperf.synthesis.advice1`; in a run of several sources or clocks `llmperf.synthesis.live.realtime` comes first.
     """
+    several = len(syntheses) > 1
+    return [
+        named
+        for one in syntheses
+        for named in _of_one(one, f"llmperf.synthesis.{one.source}.{one.clock}" if several else "llmperf.synthesis")
+    ]
+
+
+def _of_one(synthesis: Synthesis, prefix: str) -> list[tuple[str, str]]:
+    origin = {f"{prefix}.source": str(synthesis.source), f"{prefix}.clock": synthesis.clock}
     found = {
-        f"llmperf.synthesis[{row.test}].{figure.metric}.{figure.statistic}{_SUFFIX.get(figure.unit, '')}": _number(
+        f"{prefix}[{row.test}].{figure.metric}.{figure.statistic}{_SUFFIX.get(figure.unit, '')}": _number(
             figure.estimate, figure.unit
         )
         for row in synthesis.rows
         for figure in row.figures
         if figure.estimate is not None
     }
-    advice = {f"llmperf.synthesis.advice{number}": words for number, words in enumerate(synthesis.advice, 1)}
-    return list((found | advice).items())
+    advice = {f"{prefix}.advice{number}": words for number, words in enumerate(synthesis.advice, 1)}
+    return list((origin | found | advice).items())
 
 
 def _headline(series: Series) -> dict[str, str]:

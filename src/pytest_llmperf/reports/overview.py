@@ -1,7 +1,8 @@
 """What brings a whole run together, as tables of words that every written report shows alike.
 
-Two of them there may be: the synthesis, a row for each test with advice below, and the published figures with what was
-measured beside them. Both start from the JSON document; figures are worded here and compared nowhere.
+Two kinds there may be: the synthesis, for each source and clock a table with a row for each test and advice below, and
+the published figures with what was measured beside them. Both start from the JSON document; figures are worded here and
+compared nowhere.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Overview:
     """One table, and what is said around it."""
 
     name: str
+    """Which no other of the document has."""
     title: str
     foreword: str
     columns: tuple[str, ...]
@@ -51,16 +53,19 @@ class Overview:
 
 def overviews(document: dict[str, Any]) -> list[Overview]:
     """Those that a document has."""
-    made = {"synthesis": _synthesis, "beside": _beside}
-    return [make(document[name]) for name, make in made.items() if document.get(name)]
+    synthesis = [document["synthesis"]] if document.get("synthesis") else []
+    each = [_synthesis(one, number) for number, one in enumerate((*synthesis, *document.get("more_syntheses", ())), 1)]
+    return [*each, *([_beside(document["beside"])] if document.get("beside") else [])]
 
 
-def _synthesis(found: dict[str, Any]) -> Overview:
+def _synthesis(found: dict[str, Any], number: int) -> Overview:
+    """The table of one source and clock; a document of old does not say which."""
+    origin = f" ({found['source']}, {found['clock']} clock)" if "source" in found else ""
     asked = [(figure["metric"], figure["statistic"]) for figure in found["rows"][0]["figures"]] if found["rows"] else []
     rows = [(row["test"], f"{row['calls']:,}", *map(_short, row["figures"])) for row in found["rows"]]
     return Overview(
-        name="synthesis",
-        title="synthesis",
+        name="synthesis" if number == 1 else f"synthesis-{number}",
+        title=f"synthesis{origin}",
         foreword="",
         columns=("test", "calls", *(_HEADINGS.get(one, " ".join(one)) for one in asked)),
         groups=(Group("", tuple(rows)),),

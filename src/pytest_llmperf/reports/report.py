@@ -58,7 +58,7 @@ class Report:
     tests: tuple[TestResult, ...]
     sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What other plugins add: titles and lines."""
-    synthesis: Synthesis | None = None
-    """The run in one table, where that is asked for."""
+    syntheses: tuple[Synthesis, ...] = ()
+    """The run in one table for each source and clock, where that is asked for."""
     beside: Beside | None = None
     """What was measured beside published figures, where there are any."""

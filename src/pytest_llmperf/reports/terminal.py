@@ -99,7 +99,7 @@ def _section(page: Page, heading: str, results: list[TestResult], names: dict[st
 
 def _overviews(page: Page, report: Report) -> None:
     """The run brought together, where that was asked for."""
-    if report.synthesis is None and report.beside is None:
+    if not report.syntheses and report.beside is None:
         return
     from pytest_llmperf.reports import json_file
 

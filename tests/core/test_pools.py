@@ -73,6 +73,16 @@ def test_live_and_simulated_numbers_are_never_put_together():
         pooled([CHAT, series([measurement()], source=Source.LIVE, clock="realtime")])
 
 
+@pytest.mark.parametrize("metric", ["total_tps", "rpm"])
+def test_totals_are_of_one_test(metric):
+    """Tests that ran one after the other have no span in common: together they would seem twice as fast."""
+    one, other = (series(calls(60), scenario=name) for name in ("a", "b"))
+    claim = Objective(metric, "total", ">=", 1.0)
+    assert judge(pooled([one]), claim).estimate == judge(one, claim).estimate
+    with pytest.raises(UsageError, match=f"{metric} is a total .* ask it of one test"):
+        judge(pooled([one, other]), claim)
+
+
 def test_a_test_is_called_by_its_last_name():
     """Without folders, module and parameters."""
     assert [called(series(scenario=one)) for one in ("a/b.py::C::test_x[1]", "mail")] == ["test_x", "mail"]

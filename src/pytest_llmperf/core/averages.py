@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from pytest_llmperf.core import wording
+from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.finding import MEND, Finding, nothing, ratio, spread, unseen, weighed, without
 from pytest_llmperf.core.gaps import judged_gaps
 from pytest_llmperf.core.objective import TOTALS, Objective
@@ -105,7 +106,16 @@ def _without_spread(observations: Observations, objective: Objective, estimate: 
 
 
 def throughput(series: Series, objective: Objective) -> Finding:
-    """Tokens or calls of the whole series over its span, as a ratio of totals."""
+    """Tokens or calls of the whole series over its span, as a ratio of totals.
+
+    Raises:
+        UsageError: it has none, being of several tests.
+    """
+    if series.of_several:
+        raise UsageError(
+            f"{objective.metric} is a total over the time that a test took, and several tests were put together that "
+            "did not run at the same time: ask it of one test"
+        )
     if series.clock == "instant":
         return nothing("the instant clock does not wait: a series has no span")
     amounts, gaps, unknown = completions(series, objective.metric)

@@ -2,6 +2,7 @@
 
 What is pooled is a mixture, each series with as many calls as it has. Rounds keep the order in which they began. All
 of them count: when claims on a series were settled is no matter here, since nothing is claimed of what is pooled.
+Several tests ran at different times, so what is pooled of them has no total over time.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def pooled(every: Sequence[Series]) -> Series:
     if len(every) == 1:
         return replace(every[0], stop="fixed", budget=0)
     (whole,) = merged([Share(0.0, (one,)) for one in every])
-    return replace(whole, arm="", factors={}, stop="fixed", budget=0)
+    several = len({one.scenario for one in every}) > 1
+    return replace(whole, arm="", factors={}, stop="fixed", budget=0, of_several=several)
 
 
 def require_one_origin(every: Sequence[Series]) -> None:

@@ -123,6 +123,8 @@ class Series:
     """Rounds that were to begin each minute, of all arms in flight together; None in a closed loop."""
     arrival: str = ""
     """`poisson` or `constant`, in an open loop."""
+    of_several: bool = False
+    """Whether tests that did not run at the same time were put together, so that it has no span of its own."""
 
     @property
     def cut(self) -> frozenset[int]:

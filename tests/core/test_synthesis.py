@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from factories import calls, measurement, series, zigzag
+from factories import calls, failed_measurement, measurement, rounds, series, zigzag
 from pytest_llmperf.core.environment import Source
 from pytest_llmperf.core.errors import UsageError
 from pytest_llmperf.core.synthesis import FIGURES, syntheses, synthesis
@@ -73,9 +73,27 @@ def test_totals_are_of_all_calls():
 
 
 def test_what_is_not_known_of_all_calls_is_no_total():
-    """A call without a cost leaves the sum open."""
+    """A call without a cost leaves the sum open; what the others cost is told."""
     without = measurement(0, absent={"cost": "no price is known"})
-    assert synthesis([series([without, *calls(5, first=1)])]).usd is None
+    found = synthesis([series([without, *calls(5, first=1)])])
+    assert (found.usd, found.unpriced, found.usd_at_least) == (None, 1, pytest.approx(0.25))
+
+
+def test_a_failed_round_took_its_time():
+    """A round that a failed call brought down is timed as any; one that was interrupted is not."""
+    made = [failed_measurement(0), *calls(4, first=1), failed_measurement(5)]
+    failed, *others, cut = rounds(6)
+    ran = [replace(failed, failure="overloaded"), *others, replace(cut, ended=None)]
+    whole = synthesis([series(made[:-1], rounds_=ran[:-1])])
+    assert (whole.seconds, whole.untimed) == (pytest.approx(57.5), 0)
+    found = synthesis([series(made, rounds_=ran)])
+    assert (found.seconds, found.untimed, found.seconds_at_least) == (None, 1, pytest.approx(57.5))
+
+
+def test_a_clock_that_stands_times_nothing():
+    """No hours are made of the instants of a replay."""
+    found = synthesis([series(calls(4), clock="instant")])
+    assert (found.seconds, found.untimed, found.seconds_at_least) == (None, 4, 0)
 
 
 def test_numbers_from_different_places_are_refused():

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import jsonschema
+import pytest
 
 from factories import report, result
 from pytest_llmperf.core.environment import Source
@@ -96,6 +97,28 @@ def test_the_synthesis_in_words():
         ),
         below=("2,510 calls: 10 h 16 min one after the other, $2,423.50", "advice: stream where somebody waits"),
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"usd": None, "usd_at_least": 978.36, "unpriced": 160},
+            "2,510 calls: 10 h 16 min one after the other, at least $978.36; 160 calls without a price",
+        ),
+        ({"usd": None, "unpriced": 2510}, "2,510 calls: 10 h 16 min one after the other; 2,510 calls without a price"),
+        (
+            {"seconds": None, "seconds_at_least": 36_000.0, "untimed": 1},
+            "2,510 calls: at least 10 h 0 min one after the other, $2,423.50; 1 round without a known end",
+        ),
+        ({"seconds": None, "untimed": 2510}, "2,510 calls: $2,423.50"),
+        ({"seconds": None, "usd": None, "unpriced": 1}, "2,510 calls; 1 call without a price"),
+    ],
+)
+def test_totals_that_are_known_in_part(fields, told):
+    """What is known of most is told as the least it can be, with how much it lacks."""
+    partly = replace(WHOLE, syntheses=(replace(SYNTHESIS, **fields),))
+    assert overviews(json_file.document(partly))[0].below[0] == told
 
 
 def test_published_figures_in_words():

@@ -94,3 +94,11 @@ class Synthesis:
     usd: float | None
     """What they cost; None where it is not known of all."""
     advice: tuple[str, ...]
+    seconds_at_least: float = 0.0
+    """Time of the rounds of which it is known."""
+    untimed: int = 0
+    """Rounds of which it is not."""
+    usd_at_least: float = 0.0
+    """What the calls with a price cost."""
+    unpriced: int = 0
+    """Calls without one."""

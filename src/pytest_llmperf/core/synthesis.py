@@ -19,7 +19,7 @@ from pytest_llmperf.core.contrast import judge_contrast
 from pytest_llmperf.core.judge import judge
 from pytest_llmperf.core.metrics import METRICS
 from pytest_llmperf.core.objective import Objective
-from pytest_llmperf.core.observations import observe, of_calls
+from pytest_llmperf.core.observations import of_calls
 from pytest_llmperf.core.overview import Synthesis, SynthesisFigure, SynthesisRow
 from pytest_llmperf.core.pools import Pools, pooled, require_one_origin
 from pytest_llmperf.core.series import Series
@@ -68,16 +68,21 @@ def synthesis(every: Sequence[Series]) -> Synthesis:
     arms = {name: [one for one in measured if one.scenario == name] for name in _scenarios(measured)}
     named = _named(arms)
     tests = {name: pooled(own) for name, own in named.items()}
-    calls = [call for one in measured for call in one.judged]
+    seconds, untimed = _total([second for one in measured for second in _seconds(one)])
+    usd, unpriced = _total([call.values.get("cost") for one in measured for call in one.judged])
     return Synthesis(
         source=every[0].source,
         clock=every[0].clock,
         confidence=CONFIDENCE,
         rows=tuple(_row(name, one) for name, one in tests.items()),
-        calls=len(calls),
-        seconds=_sum([value for one in measured for value in observe(one, "scenario").values]),
-        usd=_sum([call.values.get("cost") for call in calls]),
+        calls=sum(len(one.judged) for one in measured),
+        seconds=None if untimed else seconds,
+        usd=None if unpriced else usd,
         advice=tuple(_advice(measured, named, tests)) if measured else (),
+        seconds_at_least=seconds,
+        untimed=untimed,
+        usd_at_least=usd,
+        unpriced=unpriced,
     )
 
 
@@ -117,9 +122,16 @@ def _cost_of_a_call(one: Series) -> SynthesisFigure | None:
     return SynthesisFigure("cost", "mean", METRICS["cost"].unit, sum(numbers), found.value, found.low, found.high)
 
 
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return math.fsum(known) if len(known) == len(values) else None
+def _seconds(one: Series) -> list[float | None]:
+    """How long each round took, failed ones too; not known of one that was interrupted, or on a clock that stands."""
+    timed = one.clock != "instant"
+    return [r.ended - r.started if timed and r.ended is not None else None for r in one.judged_rounds]
+
+
+def _total(values: Sequence[float | None]) -> tuple[float, int]:
+    """The sum of those that are known, and how many are not."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known), len(values) - len(known)
 
 
 # --- advice ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ compared nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +82,29 @@ def _short(figure: dict[str, Any]) -> str:
 
 
 def _total(found: dict[str, Any]) -> str:
-    """`10,000 calls: 31 h 2 min one after the other, $9,585`."""
-    calls = f"{found['calls']:,} {'call' if found['calls'] == 1 else 'calls'}"
-    parts = [
-        *([] if found["seconds"] is None else [f"{wording.span(found['seconds'])} one after the other"]),
-        *([] if found["usd"] is None else [f"${found['usd']:,.2f}"]),
+    """`10,000 calls: 31 h 2 min one after the other, at least $978.36; 160 calls without a price`."""
+    unpriced, untimed = found.get("unpriced", 0), found.get("untimed", 0)
+    seconds = _known(found, "seconds", lambda value: f"{wording.span(value)} one after the other")
+    usd = _known(found, "usd", lambda value: f"${value:,.2f}")
+    parts = ", ".join(filter(None, (seconds, usd)))
+    without = [
+        *([f"{_many(untimed, 'round')} without a known end"] if untimed and seconds else []),
+        *([f"{_many(unpriced, 'call')} without a price"] if unpriced else []),
     ]
-    return f"{calls}: {', '.join(parts)}" if parts else calls
+    calls = _many(found["calls"], "call")
+    return "; ".join([f"{calls}: {parts}" if parts else calls, *without])
+
+
+def _known(found: dict[str, Any], name: str, told: Callable[[float], str]) -> str:
+    """A total, or the part of it that is known; an empty text where nothing is."""
+    if found[name] is not None:
+        return told(found[name])
+    part = found.get(f"{name}_at_least")
+    return f"at least {told(part)}" if part else ""
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
 
 
 def _beside(found: dict[str, Any]) -> Overview:

@@ -24,6 +24,12 @@ async def test_too_slow():
 async def test_alone():
     await ask_async()
 
+@pytest.mark.llmperf(rounds=8, warmup=0)
+@pytest.mark.arms(rate_per_minute=[600, 700, 800, 900])
+async def test_levels(arm):
+    ran(f"{os.environ['PYTEST_XDIST_WORKER']} {arm.name}")
+    await ask_async()
+
 @pytest.mark.llmperf(rounds=400, concurrency=4, max_usd=0.004)
 @pytest.mark.latency(p50_ms=8000)
 async def test_capped():
@@ -82,7 +88,7 @@ def test_workers_draw_different_answers(together):
 def test_the_verdict_is_a_test_of_its_own(together):
     """Workers' reports are parts; the run fails by the verdict on all of them, and by a crash."""
     assert together.code == pytest.ExitCode.TESTS_FAILED
-    assert together.outcomes == {"failed": 2, "passed": 4, "parts": 19}
+    assert together.outcomes == {"failed": 2, "passed": 5, "parts": 23}
     assert together.test("test_too_slow")["outcome"] == "failed"
     assert "p50 e2e <= 1 ms does not hold: measured" in together.out
     assert "worker 'gw1' crashed while running 'test_suite.py::test_crash'" in together.out
@@ -108,6 +114,13 @@ def test_a_cap_is_for_all_workers_together(together):
     assert arm["ended_by"].startswith("llmperf mark: max_usd of $0.001 reached ($0.001")
     assert arm["ended_by"].endswith(", the share of one of 4 processes")
     assert 0.003 < arm["usage"]["cost_usd"] < 0.004 + 4 * 0.0002  # without the warm-ups, which count as well
+
+
+def test_all_workers_run_load_levels_in_one_order(together):
+    """The service meets one level at a time: the order is drawn by the seed of the test, not of a worker's part."""
+    lines = (together.path / "bodies.log").read_text().splitlines()
+    orders = {tuple(dict.fromkeys(line for line in lines if line.startswith(f"gw{place} "))) for place in range(4)}
+    assert len({tuple(line.partition(" ")[2] for line in order) for order in orders}) == 1
 
 
 def test_what_all_measured_is_held_against_a_baseline(together):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -56,6 +57,27 @@ def test_arms_of_different_concurrency_take_turns():
         assert {turn.arm.concurrency for turn in turns} == {stage.workers}
     assert Counter(turn.arm.name for turn in schedule.turns) == {"concurrency=1": 101, "concurrency=5": 101}
     assert schedule.even == {0, 2, 102, 202}
+
+
+@pytest.mark.parametrize("factors", [{"rate_per_minute": [40, 50, 60]}, {"concurrency": [4, 5, 6]}])
+def test_processes_have_the_same_levels_at_the_same_time(factors):
+    """Each runs the stages of the whole in its order, however many of the rounds are its own."""
+    whole = Plan(rounds=270, arms=product(factors))
+    parts = [scheduled(whole.shared(number, 4), 1) for number in range(4)]
+    assert {_levels(part) for part in parts} == {_levels(scheduled(whole, 1))}
+
+
+def test_processes_draw_arrivals_of_their_own():
+    """Poisson arrivals of several processes are no copies of each other, in the same order of arms."""
+    plan = Plan(rounds=40, rate_per_minute=60)
+    dues = {scheduled(plan.shared(number, 4), 1).stages[-1].due_ns for number in range(4)}
+    assert len(dues) == 4
+
+
+def _levels(schedule):
+    """The arms of each stage after the warm-ups."""
+    ends = [stage.end for stage in schedule.stages]
+    return tuple(frozenset(turn.arm.name for turn in schedule.turns[a:b]) for a, b in itertools.pairwise(ends))
 
 
 @pytest.mark.parametrize(("rounds", "stretches"), [(49, 1), (100, 2), (10_000, 4)])

@@ -119,7 +119,7 @@ class Execution:
             recorder=self._recorder,
             prices=self.run.prices,
             budgets=(self.run.budget, own),
-            seed=self._seed,
+            seed=seeds.of_test(self.item, self.run.settings.seed, part=False),
             stopping=self._early_stop(),
             errors_claimed=any(claim.metric == "error_rate" for claim in self.scenario.claims),
             graded=any(claim.metric == "accuracy" for claim in self.scenario.claims),

@@ -46,7 +46,7 @@ class Sampling:
     prices: PriceBook
     budgets: tuple[Budget, ...] = ()
     seed: int = 0
-    """Draws the order of arms."""
+    """Draws the order of arms, the same in all processes, and when rounds of an open loop are due."""
     errors_claimed: bool = False
     graded: bool = False
     """Whether every round gets a score for its accuracy, and a failing assertion is a wrong answer."""

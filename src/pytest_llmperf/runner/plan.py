@@ -23,6 +23,8 @@ class Part:
 
     number: int = 0
     of: int = 1
+    rounds: int = 0
+    """What all of them judge together, of each arm; 0 where there is one process."""
 
     def share(self, whole: int) -> int:
         """This process's part of so many; the first take what cannot be shared evenly."""
@@ -58,6 +60,11 @@ class Plan:
     """The conditions compared; one without a name where nothing is."""
     part: Part = Part()
     """Of rounds, concurrency and rate, what this process has."""
+
+    @property
+    def whole(self) -> Plan:
+        """What all processes do together: the order of arms is drawn of it, and so is the same in each."""
+        return self if self.part == Part() else replace(self, rounds=self.part.rounds, part=Part())
 
     @property
     def total_rounds(self) -> int:
@@ -100,8 +107,8 @@ class Plan:
         """
         of = among if self.is_open else min(among, self.most_shared)
         if number >= of:
-            return replace(self, rounds=0, warmup=0, part=Part(number, of))
-        part = Part(number, of)
+            return replace(self, rounds=0, warmup=0, part=Part(number, of, self.rounds))
+        part = Part(number, of, self.rounds)
         return replace(self, rounds=part.share(self.rounds), part=part)
 
     @property

@@ -4,6 +4,9 @@ A drift over the run then meets all arms alike, where two tests one after the ot
 Warm-ups come first, for all arms, one after the other. Arms that ask for different concurrency cannot share their
 moments: they take turns in stretches of several blocks, each at its own concurrency. Arms of different rates have one
 stretch each, since what a rate limit lets through at the start of a level is not what it lets through later.
+
+Of several processes that run one plan together each has the same stretches in the same order, so that the service meets
+a level whole; the moments of Poisson arrivals are a process's own.
 """
 
 from __future__ import annotations
@@ -58,38 +61,42 @@ def scheduled(plan: Plan, seed: int) -> Schedule:
     turns = [turn for ordinal in range(plan.warmup) for turn in _block(plan.arms, ordinal, rng)]
     even = set(range(0, len(turns) + 1, len(plan.arms)))
     stages = [Stage(len(turns), 1)] if turns else []
-    groups = _by_load(plan)
-    for stretch in _stretches(plan, len(groups)):
-        for load, arms in rng.sample(groups, len(groups)):
+    groups = _by_load(plan.whole)
+    stretches = list(_stretches(plan, len(groups)))
+    orders = [rng.sample(groups, len(groups)) for _ in stretches]  # before the blocks, of which processes have fewer
+    for stretch, order in zip(stretches, orders, strict=True):
+        for arms in order:
             first = len(turns)
             for ordinal in stretch:
                 turns += _block(arms, ordinal, rng)
                 if len(groups) == 1:
                     even.add(len(turns))
-            stages.append(_stage(plan, load, first, len(turns), seed))
+            stages.append(_stage(plan, plan.load_of(arms[0]), first, len(turns), seed))
         even.add(len(turns))
     return Schedule(tuple(turns), tuple(stages), frozenset(even))
 
 
-def _by_load(plan: Plan) -> list[tuple[Load, list[Arm]]]:
+def _by_load(plan: Plan) -> list[list[Arm]]:
     groups: dict[Load, list[Arm]] = {}
     for arm in plan.arms:
         groups.setdefault(plan.load_of(arm), []).append(arm)
-    return list(groups.items())
+    return list(groups.values())
 
 
 def _stage(plan: Plan, load: Load, first: int, end: int, seed: int) -> Stage:
     if load.rate_per_minute is None:
         return Stage(end, load.concurrency)
-    words, part = f"{seed} arrivals from {first}", plan.part
+    part = plan.part
+    own = f" part {part.number}" if part.of > 1 else ""
+    words = f"{seed} arrivals from {first}{own}"
     due = due_times(end - first, load.rate_per_minute, plan.arrival, words, offset=part.number / part.of)
     return Stage(end, 1, due)
 
 
 def _stretches(plan: Plan, groups: int) -> Iterator[range]:
     """The ordinals of the judged rounds, parted into as many stretches as are worth it."""
-    apart = groups > 1 and not plan.is_open
-    parts = max(1, min(STRETCHES, plan.rounds // (_FILLS * plan.most_workers))) if apart else 1
+    apart, whole = groups > 1 and not plan.is_open, plan.whole
+    parts = max(1, min(STRETCHES, whole.rounds // (_FILLS * whole.most_workers))) if apart else 1
     marks = [plan.warmup + plan.rounds * part // parts for part in range(parts + 1)]
     return map(range, marks, marks[1:])
 

@@ -99,7 +99,8 @@ class Plan:
         """What one of several processes does of it.
 
         A closed loop is shared by as many processes as its least concurrency has rounds in flight: the others would
-        have none, so they run none.
+        have none, so they run none. Rounds are shared in proportion to what each has in flight, so that all end at
+        about the same time; among arms of several concurrencies they are shared evenly, whatever each has in flight.
 
         Args:
             number: of the process, from 0.
@@ -109,7 +110,13 @@ class Plan:
         if number >= of:
             return replace(self, rounds=0, warmup=0, part=Part(number, of, self.rounds))
         part = Part(number, of, self.rounds)
-        return replace(self, rounds=part.share(self.rounds), part=part)
+        return replace(self, rounds=self._rounds_of(part), part=part)
+
+    def _rounds_of(self, part: Part) -> int:
+        """Rounds are dealt to the places in flight, and each process has those of its places."""
+        alike = not self.is_open and self.most_workers == self.most_shared
+        places = self.most_workers if alike else part.of
+        return sum(Part(place, places).share(self.rounds) for place in range(part.number, places, part.of))
 
     @property
     def most_shared(self) -> int:

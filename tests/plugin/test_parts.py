@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmperf.plugin.workers import worker_count
+
 TOGETHER = """
 import os
 import pytest
@@ -121,6 +123,20 @@ def test_all_workers_run_load_levels_in_one_order(together):
     lines = (together.path / "bodies.log").read_text().splitlines()
     orders = {tuple(dict.fromkeys(line for line in lines if line.startswith(f"gw{place} "))) for place in range(4)}
     assert len({tuple(line.partition(" ")[2] for line in order) for order in orders}) == 1
+
+
+def test_recordings_are_not_shared(suite):
+    """All workers would write the same cassette: it is refused before any call, in words that say what to do."""
+    ran = suite(TOGETHER, "-n2", "--dist=each", backend="record")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert "--llmperf-backend=record with --dist=each: 2 processes would write the same cassettes" in ran.out
+    assert not ran.bodies
+
+
+def test_the_workers_of_a_tx_are_counted(pytester):
+    """A multiplier asks for several at once."""
+    config = pytester.parseconfig("--tx=3*popen", "--tx=ssh=one", "--dist=each")
+    assert worker_count(config) == 4
 
 
 def test_what_all_measured_is_held_against_a_baseline(together):

@@ -11,7 +11,7 @@ from pytest_llmperf.plugin.marks import Scenario, resolve
 from pytest_llmperf.plugin.regressions import hold, stale
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run
 from pytest_llmperf.plugin.stash import COLLECTED, SCENARIO
-from pytest_llmperf.plugin.workers import is_first
+from pytest_llmperf.plugin.workers import each, is_first
 
 
 def prepare(items: list[pytest.Item], run: Run) -> bool:
@@ -91,6 +91,9 @@ def _unusable_settings(run: Run) -> list[str]:
     """Settings that no marked test could run with."""
     if run.settings.anchor and run.settings.save is None and not run.settings.withheld:
         return ["--llmperf-anchor is said of a session that is saved: add --llmperf-save=NAME"]
+    if run.settings.backend == "record" and (processes := each(run.config)):
+        told = f"--llmperf-backend=record with --dist=each: {processes} processes would write the same cassettes"
+        return [f"{told}; record in one process (-n0), or with another --dist, such as load"]
     try:
         _ = run.prices, run.protocols, run.facts, run.baseline_key, run.reference
         if run.settings.backend == "simulate":

@@ -59,9 +59,14 @@ def is_first(config: pytest.Config) -> bool:
 
 def together(config: pytest.Config) -> int:
     """How many processes run every test together with this one; 0 where each test runs in one of them."""
-    told = _told(config)
     if config.stash[SETTINGS].backend not in ("live", "simulate"):
         return 0  # all of them replay the same recording, which counts once
+    return each(config)
+
+
+def each(config: pytest.Config) -> int:
+    """How many processes run every test (`--dist=each`), as a worker knows it; 0 where each test runs in one."""
+    told = _told(config)
     count = int(told["workercount"]) if told.get(_EACH, False) else 0
     return count if count > 1 else 0
 
@@ -71,7 +76,13 @@ def worker_count(config: pytest.Config) -> int:
     if told := _told(config):
         return int(told["workercount"])
     tx = config.getoption("tx", None) or []
-    return len(tx) if config.getoption("dist", "no") != "no" else 0
+    return sum(map(_times, tx)) if config.getoption("dist", "no") != "no" else 0
+
+
+def _times(tx: str) -> int:
+    """How many workers one `--tx` asks for: `3*popen` is three."""
+    times, star, _ = tx.partition("*")
+    return int(times) if star and times.isdecimal() else 1
 
 
 def _told(config: pytest.Config) -> dict[str, Any]:

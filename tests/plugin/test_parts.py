@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+
 import pytest
 
 from pytest_llmperf.plugin.workers import worker_count
@@ -64,7 +66,7 @@ def together(suite_once):
     """The suite above, in four workers that run every test, held against a session of one process."""
     suite_once("accepted", TOGETHER, "-krate", "--llmperf-inconclusive=pass", "--llmperf-save=main")
     baselines = ["--llmperf-compare=main", "--llmperf-save=other"]
-    return suite_once("together", TOGETHER, "-n4", *WORKERS, *baselines, conftest=APART)
+    return suite_once("together", TOGETHER, "-n4", *WORKERS, *baselines, "--junitxml=junit.xml", conftest=APART)
 
 
 def verdict(ran, test, mark):
@@ -123,6 +125,14 @@ def test_all_workers_run_load_levels_in_one_order(together):
     lines = (together.path / "bodies.log").read_text().splitlines()
     orders = {tuple(dict.fromkeys(line for line in lines if line.startswith(f"gw{place} "))) for place in range(4)}
     assert len({tuple(line.partition(" ")[2] for line in order) for order in orders}) == 1
+
+
+def test_junit_has_the_figures_of_the_whole(together):
+    """Of the cases of one name, the one with the verdict has its properties."""
+    cases = ET.parse(together.path / "junit.xml").getroot().iter("testcase")
+    found = [one.get("name") for case in cases if case.get("name") == "test_rate" for one in case.iter("property")]
+    assert "llmperf.outcome" in found
+    assert len(found) == len(set(found))
 
 
 def test_recordings_are_not_shared(suite):

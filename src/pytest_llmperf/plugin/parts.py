@@ -105,17 +105,25 @@ class Parts:
         self._by_test.setdefault(part.result.nodeid, Gathered()).by_place[part.place] = part, report
 
     def judged(self) -> Iterator[pytest.TestReport]:
-        """A report of each test with the verdict on all its parts."""
+        """The reports of each test: set-up and teardown, by which others know its whole, around its verdict."""
         by_test, self._by_test = self._by_test, {}
         wholes = [_Whole(gathered.parts, self.run) for gathered in by_test.values()]
         every = sum(whole.scenario.verdicts for whole in wholes) if self.run.settings.multiplicity == "holm" else 1
         for whole, gathered in zip(wholes, by_test.values(), strict=True):
-            yield self._report(*whole.judged(every), gathered.report)
+            yield from self._reports(*whole.judged(every), gathered)
 
     def _gates(self, result: TestResult, one: pytest.TestReport) -> set[str]:
         return {gate(verdict, self.run.config, one.nodeid, frozenset(one.keywords)) for verdict in result.verdicts}
 
-    def _report(self, result: TestResult, error: str, one: pytest.TestReport) -> pytest.TestReport:
+    def _reports(self, result: TestResult, error: str, gathered: Gathered) -> Iterator[pytest.TestReport]:
+        nodeid, location = gathered.report.nodeid, gathered.report.location
+        yield pytest.TestReport(nodeid, location, {}, "passed", None, "setup")
+        yield self._verdict(result, error, gathered)
+        properties = named(result, self.run.config)  # pytest writes those of the last report to its JUnit file
+        yield pytest.TestReport(nodeid, location, {}, "passed", None, "teardown", user_properties=properties)
+
+    def _verdict(self, result: TestResult, error: str, gathered: Gathered) -> pytest.TestReport:
+        one = gathered.report
         try:
             gates = self._gates(result, one)
         except Exception as trouble:  # noqa: BLE001 - a hook of others, which may have asked for the item

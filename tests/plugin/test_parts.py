@@ -28,6 +28,18 @@ async def test_too_slow():
 async def test_alone():
     await ask_async()
 
+@pytest.mark.xfail(reason="it is slow", strict=True)
+@pytest.mark.llmperf(rounds=20, concurrency=4)
+@pytest.mark.latency(p50_ms=1)
+async def test_slow_as_said():
+    await ask_async()
+
+@pytest.mark.xfail(reason="it was slow", strict=True)
+@pytest.mark.llmperf(rounds=20, concurrency=4)
+@pytest.mark.latency(p50_ms=8000)
+async def test_slow_no_more():
+    await ask_async()
+
 @pytest.mark.llmperf(rounds=8, warmup=0)
 @pytest.mark.arms(rate_per_minute=[600, 700, 800, 900])
 async def test_levels(arm):
@@ -92,7 +104,7 @@ def test_workers_draw_different_answers(together):
 def test_the_verdict_is_a_test_of_its_own(together):
     """Workers' reports are parts; the run fails by the verdict on all of them, and by a crash."""
     assert together.code == pytest.ExitCode.TESTS_FAILED
-    assert together.outcomes == {"failed": 2, "passed": 5, "parts": 23}
+    assert together.outcomes == {"failed": 3, "passed": 5, "xfailed": 1, "parts": 31}
     assert together.test("test_too_slow")["outcome"] == "failed"
     assert "p50 e2e <= 1 ms does not hold: measured" in together.out
     assert "worker 'gw1' crashed while running 'test_suite.py::test_crash'" in together.out
@@ -133,6 +145,13 @@ def test_junit_has_the_figures_of_the_whole(together):
     found = [one.get("name") for case in cases if case.get("name") == "test_rate" for one in case.iter("property")]
     assert "llmperf.outcome" in found
     assert len(found) == len(set(found))
+
+
+def test_xfail_is_said_of_the_whole(together):
+    """Parts, which judge nothing, neither fail by the mark nor pass by it; the verdict on all of them does."""
+    assert together.test("test_slow_as_said")["outcome"] == "xfailed"
+    assert together.test("test_slow_no_more")["outcome"] == "passed"
+    assert together.out.count("[XPASS(strict)] it was slow") == 1
 
 
 def test_recordings_are_not_shared(suite):

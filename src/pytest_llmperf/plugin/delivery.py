@@ -41,8 +41,11 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         result = replace(result, outcome="xfailed")
     if workers := together(item.config):
         from pytest_llmperf.plugin.parts import as_plain
+        from pytest_llmperf.plugin.xfail import without_xpass
 
         setattr(report, PART_KEY, as_plain(item, result, workers))
+        if not result.error:
+            without_xpass(report)
         return
     setattr(report, REPORT_KEY, to_plain(result))
     # A body that ran n times recorded the same n times; a rerun finds the properties of the run before.

@@ -30,6 +30,7 @@ from pytest_llmperf.plugin.regressions import Held, held_against, notes_on
 from pytest_llmperf.plugin.session import LLMPerfWarning, Run
 from pytest_llmperf.plugin.stash import SAMPLING, SCENARIO, SETTINGS
 from pytest_llmperf.plugin.workers import place
+from pytest_llmperf.plugin.xfail import Expected, expected_of
 from pytest_llmperf.reports.report import TestResult
 from pytest_llmperf.runner.arms import Arm
 from pytest_llmperf.runner.plan import Plan
@@ -55,6 +56,8 @@ class TestPart:
     contrasts: tuple[Contrast, ...]
     scalings: tuple[Scaling, ...]
     regressions: tuple[Regression, ...]
+    expected: Expected | None
+    """The xfail mark that it has in this process."""
 
 
 def as_plain(item: pytest.Item, result: TestResult, workers: int) -> Any:
@@ -71,6 +74,7 @@ def as_plain(item: pytest.Item, result: TestResult, workers: int) -> Any:
         scenario.contrasts,
         scenario.scalings,
         scenario.regressions,
+        expected_of(item),
     )
     return to_plain(part)
 
@@ -90,6 +94,11 @@ class Gathered:
     def report(self) -> pytest.TestReport:
         """One of theirs."""
         return next(iter(self.by_place.values()))[1]
+
+    def is_meant(self, expected: Expected) -> bool:
+        """Whether what the test fails by is what its xfail mark means; of a part's own error, pytest said so."""
+        broken = [part.result.outcome for part in self.parts if part.result.error]
+        return set(broken) == {"xfailed"} if broken else expected.claims
 
 
 @dataclass(slots=True)
@@ -140,6 +149,9 @@ class Parts:
             longrepr=(error or conclusion.told(result, settings)) if failing else None,
             when="call",
         )
+        if (expected := gathered.parts[0].expected) is not None:
+            expected.apply(report, meant=gathered.is_meant(expected))
+            result = replace(result, outcome="xfailed") if report.skipped else result
         setattr(report, REPORT_KEY, to_plain(result))
         report.user_properties = named(result, self.run.config)
         return report

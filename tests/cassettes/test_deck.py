@@ -282,7 +282,12 @@ def test_what_a_service_of_the_application_says_is_none_of_ours(tmp_path):
     """Only requests to a provider of LLMs are for a cassette, unless it is somebody else's."""
     from pytest_llmperf.cassettes.deck import is_llm_traffic
 
-    yes = ("https://api.anthropic.com/v1/models", "http://127.0.0.1:1/v1/messages/count_tokens")
-    no = ("http://testserver/orders", "https://example.org/v1/message")
+    yes = (
+        "https://api.anthropic.com/v1/models",
+        "http://127.0.0.1:1/v1/messages/count_tokens",
+        "https://api.openai.com/v1/embeddings",
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse",
+    )
+    no = ("http://testserver/orders", "https://example.org/v1/message", "https://notanthropic.com/v1/models")
     assert all(is_llm_traffic(httpx2.Request("POST", url)) for url in yes)
     assert not any(is_llm_traffic(httpx2.Request("POST", url)) for url in no)

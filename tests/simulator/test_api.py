@@ -56,6 +56,13 @@ def test_only_the_messages_api_is_served(path, served) -> None:
     assert serves(path) is served
 
 
+def test_whatever_is_asked_of_a_providers_host_is_served() -> None:
+    """By a refusal at least; hosts of others are told from them."""
+    hosts = ("api.anthropic.com", "eu.api.openai.com", "bedrock-runtime.us-east-1.amazonaws.com", "API.openai.com.")
+    assert all(serves("/v1/models", host) for host in hosts)
+    assert not any(serves("/v1/models", host) for host in ("127.0.0.1", "notanthropic.com", "example.amazonaws.com"))
+
+
 def test_one_seed_and_order_give_the_same_answers(api, receive) -> None:
     """To the byte and the nanosecond, ids and dates included; another seed gives others."""
 

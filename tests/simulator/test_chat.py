@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -223,6 +224,16 @@ def test_responses_are_refused_and_never_let_through(chat):
     """A simulated run calls no real API: one that is not simulated says so."""
     with pytest.raises(openai.NotFoundError, match="does not answer /v1/responses"):
         chat().responses.create(model="gpt-4-turbo", input="Hi")
+
+
+def test_nothing_that_is_asked_of_a_provider_is_let_through(chat, client):
+    """Whatever the path; its client reads the refusal as an error of its own API."""
+    with pytest.raises(openai.NotFoundError, match="does not answer /v1/embeddings; it speaks"):
+        chat().embeddings.create(model="text-embedding-3-small", input="Hi")
+    with pytest.raises(openai.NotFoundError, match="does not answer /v1/files; it speaks"):
+        chat().files.create(file=b"{}", purpose="batch")
+    with pytest.raises(anthropic.NotFoundError, match="does not answer /v1/models; it speaks"):
+        client().models.list()
 
 
 def test_both_formats_take_the_same_time(profile):

@@ -25,6 +25,7 @@ from pytest_llmperf.cassettes.document import Interaction, Journal
 from pytest_llmperf.cassettes.playback import Course, asleep, bodies, sleep
 from pytest_llmperf.cassettes.timeline import NO_ROUND, Label
 from pytest_llmperf.core.exchange import Exchange
+from pytest_llmperf.wire import endpoints
 
 Mode = Literal["timed", "instant"]
 
@@ -37,7 +38,7 @@ def is_llm_traffic(request: Any) -> bool:
     url = str(request.url)
     parts = urlsplit(url)
     known = wire.recognise(Exchange(request.method, url, (), b"", started_ns=0)) is not None
-    return known or "/v1/messages" in parts.path or (parts.hostname or "").endswith("anthropic.com")
+    return known or "/v1/messages" in parts.path or endpoints.is_provider(parts.hostname or "")
 
 
 class Deck:

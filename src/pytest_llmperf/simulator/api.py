@@ -21,11 +21,13 @@ from pytest_llmperf.simulator.form import Form
 from pytest_llmperf.simulator.messages_format import Allowance, CacheUse
 from pytest_llmperf.simulator.profile import Cache, Limits, Profile
 from pytest_llmperf.simulator.prompt import Prefix
+from pytest_llmperf.wire import endpoints
 
 _PATH = re.compile(r"/v1/messages(?:/(?P<rest>.*))?$")
 _CHAT = re.compile(r"/chat/completions$")
 _UNSERVED = re.compile(r"/v1/responses(?:/.*)?$|/model/[^/]*anthropic[^/]*/invoke(?:-with-response-stream)?$")
-"""Calls of an LLM that are measured and not simulated: let through, they would reach a real one, and be billed."""
+"""Calls of an LLM that are measured and not simulated: let through, they would reach a real one, and be billed. What
+else is asked of a provider's own host is refused like them."""
 _UNLIMITED = Allowance(4_000, 3_999, 0.0)
 _MINUTE_NS = 60_000_000_000
 _ROUNDING = 1e-9
@@ -46,9 +48,14 @@ def _monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
-def serves(path: str) -> bool:
-    """Whether a path belongs to the simulated API."""
-    return any(pattern.search(path) for pattern in (_PATH, _CHAT, _UNSERVED))
+def serves(path: str, host: str = "") -> bool:
+    """Whether a request is the simulated API's to answer or refuse: by its path, or as one to a provider's own host."""
+    return any(pattern.search(path) for pattern in (_PATH, _CHAT, _UNSERVED)) or endpoints.is_provider(host)
+
+
+def answers(path: str) -> bool:
+    """Whether a path is of a protocol that the simulated API speaks."""
+    return any(pattern.search(path) for pattern in (_PATH, _CHAT))
 
 
 class SimulatedApi:
@@ -72,7 +79,15 @@ class SimulatedApi:
         self._cache = PromptCache(profile.cache)
 
     def receive(
-        self, method: str, path: str, *, host: str, headers: Mapping[str, str], body: bytes, overlapping: bool = True
+        self,
+        method: str,
+        path: str,
+        *,
+        host: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        overlapping: bool = True,
+        foreign: str = "",
     ) -> Served:
         """Take a request whose last byte came just now.
 
@@ -83,6 +98,7 @@ class SimulatedApi:
             headers: names in lower case.
             body: as sent.
             overlapping: requests under way slow each other down; False where no time passes while they are.
+            foreign: the protocol it speaks, where that is another plugin's: it is refused.
         """
         with self._lock:
             arrived_ns = self.now_ns()
@@ -90,7 +106,14 @@ class SimulatedApi:
             ticket = self._requests
             self._under_way = {other: end_ns for other, end_ns in self._under_way.items() if end_ns > arrived_ns}
             plan = self._plan(
-                method, path, host=host, headers=headers, body=body, arrived_ns=arrived_ns, rng=self._rng(ticket)
+                method,
+                path,
+                host=host,
+                headers=headers,
+                body=body,
+                arrived_ns=arrived_ns,
+                rng=self._rng(ticket),
+                foreign=foreign,
             )
             if overlapping:
                 self._under_way[ticket] = arrived_ns + plan.end_ns
@@ -120,13 +143,16 @@ class SimulatedApi:
         body: bytes,
         arrived_ns: int,
         rng: Random,
+        foreign: str = "",
     ) -> Plan:
         elapsed = (arrived_ns - self._began_ns) / 1e9
         chat, found = _CHAT.search(path) is not None, _PATH.search(path)
         rest = None if chat else found["rest"] if found else "?"
-        form: Form = Chat.of(body) if chat or path.endswith("/responses") else messages_format
+        of_openai = chat or path.endswith("/responses") or endpoints.is_openai(host)
+        form: Form = Chat.of(body) if of_openai else messages_format
         try:
-            _check_route(method, path, rest)
+            _check_spoken(path, host, foreign)
+            _check_route(method, rest)
             asked = conditions.parsed(body)
             document = chat_request.as_messages(asked) if chat else asked
             ask = conditions.read_document(
@@ -152,11 +178,15 @@ class SimulatedApi:
         )
 
 
-def _check_route(method: str, path: str, rest: str | None) -> None:
-    if _UNSERVED.search(path):
-        raise Refused(
-            404, "invalid_request_error", f"the simulated API does not answer {path}; it speaks Messages and Chat"
-        )
+def _check_spoken(path: str, host: str, foreign: str) -> None:
+    unserved = _UNSERVED.search(path) is not None
+    if foreign or unserved or (endpoints.is_provider(host) and not answers(path)):
+        what = f"speak {foreign}" if foreign else f"answer {path}"
+        kind = "invalid_request_error" if unserved else "not_found_error"
+        raise Refused(404, kind, f"the simulated API does not {what}; it speaks Messages and Chat")
+
+
+def _check_route(method: str, rest: str | None) -> None:
     if rest not in (None, "count_tokens"):
         raise Refused(404, "not_found_error", "Not Found")
     if method != "POST":

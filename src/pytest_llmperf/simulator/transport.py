@@ -186,7 +186,7 @@ class _Transport:
         self._simulator, self._package, self._inner = simulator, package, inner
 
     def handle_request(self, request: Any) -> Any:
-        if not serves(request.url.path):
+        if not serves(request.url.path, request.url.host):
             return _within(self._inner, self._package, request).handle_request(request)
         course = _Course(self._simulator, self._package, request, request.read())
         try:
@@ -209,7 +209,7 @@ class _AsyncTransport:
         self._simulator, self._package, self._inner = simulator, package, inner
 
     async def handle_async_request(self, request: Any) -> Any:
-        if not serves(request.url.path):
+        if not serves(request.url.path, request.url.host):
             return await _within(self._inner, self._package, request).handle_async_request(request)
         body, place = await request.aread(), await self._placed(request)
         try:

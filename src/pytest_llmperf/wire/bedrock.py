@@ -19,10 +19,15 @@ _HOST = re.compile(r"bedrock-runtime(?:-fips)?\.[\w-]+\.amazonaws\.com(?:\.cn)?(
 _PATH = re.compile(r"/model/(?P<model>[^/]*anthropic[^/]*)/(?P<how>invoke(?:-with-response-stream)?)")
 
 
+def is_host(host: str) -> bool:
+    """Whether a host, with or without its port, is where Bedrock runs models."""
+    return _HOST.fullmatch(host) is not None
+
+
 def recognises(exchange: Exchange) -> bool:
     """Whether the attempt invokes one of Anthropic's models on Bedrock."""
     found = _PATH.fullmatch(exchange.path) if exchange.method.upper() == "POST" else None
-    return found is not None and _HOST.fullmatch(exchange.host) is not None
+    return found is not None and is_host(exchange.host)
 
 
 def decode(exchange: Exchange) -> Generation:

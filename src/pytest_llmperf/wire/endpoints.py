@@ -5,8 +5,10 @@ It reads method, host and path, never a body.
 
 from __future__ import annotations
 
+import re
+
 from pytest_llmperf.core.exchange import Exchange
-from pytest_llmperf.wire import LEGIBLE, protocol_of
+from pytest_llmperf.wire import LEGIBLE, bedrock, protocol_of
 
 _BESIDE = {
     "/v1/messages/count_tokens": "anthropic.count_tokens",
@@ -17,6 +19,8 @@ _BESIDE = {
 _GENERATING = frozenset({"messages", "chat", "responses"})
 """First parts of paths that name a protocol, which a call that is none of it must not be counted under."""
 _VENDORS = {"api.anthropic.com": "anthropic", "api.openai.com": "openai"}
+_HOSTS = re.compile(r"(?:.+\.)?(?:anthropic\.com|api\.openai\.com)")
+"""Theirs and those of their regions."""
 
 
 def name(exchange: Exchange) -> str | None:
@@ -26,6 +30,17 @@ def name(exchange: Exchange) -> str | None:
         return protocol.NAME
     beside = next((api for path, api in _BESIDE.items() if _is_at(exchange.path, path)), None)
     return beside or _by_host(exchange)
+
+
+def is_provider(host: str) -> bool:
+    """Whether a host, without its port, is a provider's own, whatever is asked of it."""
+    known = host.lower().rstrip(".")
+    return _HOSTS.fullmatch(known) is not None or bedrock.is_host(known)
+
+
+def is_openai(host: str) -> bool:
+    """Whether a host, without its port, is OpenAI's."""
+    return host.lower().rstrip(".").endswith("api.openai.com")
 
 
 def _is_at(path: str, endpoint: str) -> bool:

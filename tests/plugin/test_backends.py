@@ -174,3 +174,37 @@ def test_a_client_shared_by_event_loops_is_named(live):
     assert "was used from more than one event loop" in note
     assert live.test("test_first")["notes"] == []
     assert "note: AsyncAnthropic for 127.0.0.1" in live.out
+
+
+PAST_SIMULATION = """
+import anthropic, httpx2, pytest
+from pytest_llmperf.simulator import transport
+from talk import *
+
+ANSWER = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": "end_turn",
+          "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
+
+class Elsewhere(anthropic.DefaultHttpxClient):
+    def send(self, request, **options):
+        return httpx2.Response(200, json=ANSWER, request=request)
+
+@pytest.mark.llmperf(rounds=2, warmup=0)
+def test_unseen():
+    ask()
+    ask(by=anthropic.Anthropic(api_key="none", http_client=Elsewhere()))
+
+@pytest.mark.llmperf(rounds=2, warmup=0)
+def test_seen(monkeypatch):
+    monkeypatch.setattr(transport, "serves", lambda *_: False)
+    served = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=ANSWER)))
+    ask(by=anthropic.Anthropic(api_key="none", http_client=served))
+"""
+
+
+def test_a_call_that_goes_past_the_simulated_api(suite):
+    """An answer of anything else fails the test that says it is simulated, and stands in no report as that."""
+    ran = suite(PAST_SIMULATION)
+    assert ran.outcomes == {"failed": 2}, ran.text
+    assert "2 calls went past the simulated API: the SDK was answered" in ran.out
+    assert "2 calls went past the simulated API, to api.anthropic.com" in ran.out
+    assert ran.test("test_seen")["arms"] == []

@@ -20,9 +20,7 @@ def test_a(): ask()
 """
 
 
-def test_a_protocol(suite):
-    """Traffic that nobody else knows is measured by whoever says what it means."""
-    conftest = """
+PROTOCOL = """
 from pytest_llmperf.testing import End, Generation, Usage
 
 class Ours:
@@ -32,24 +30,48 @@ class Ours:
         return exchange.path == "/talk"
 
     def decode(self, exchange):
+        if exchange.status is None:
+            return Generation(self.NAME, streamed=False)
         usage = Usage(input_tokens=1, output_tokens=len(exchange.chunks[0].data))
         return Generation(self.NAME, streamed=False, request_model="parrot", usage=usage, complete=True)
 
 def pytest_llmperf_protocols(config):
     return [Ours()]
 """
-    source = """
+PARROT = """
 import httpx2, pytest
-client = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, content=b"12345")))
+
+def really(request):
+    print("really sent")
+    return httpx2.Response(200, content=b"12345")
+
+client = httpx2.Client(transport=httpx2.MockTransport(really))
 
 @pytest.mark.llmperf(rounds=3)
 def test_parrot():
     client.post("http://parrot.test/talk")
+    client.get("http://other.test/order")
 """
-    ran = suite(source, conftest=conftest, backend="live")
-    assert ran.outcomes == {"passed": 1}, ran.text
-    assert ran.arm()["calls"] == 3
-    assert ran.arm()["metrics"]["output_tokens"]["mean"] == 5
+
+
+@pytest.mark.parametrize("backends", [["live"], ["record", "replay"]])
+def test_a_protocol(suite, backends):
+    """Traffic that nobody else knows is measured by whoever says what it means, live and on a cassette."""
+    for backend in backends:
+        ran = suite(PARROT, conftest=PROTOCOL, backend=backend)
+        assert ran.outcomes == {"passed": 1}, ran.text
+        assert ran.arm()["calls"] == 3
+        assert ran.arm()["metrics"]["output_tokens"]["mean"] == 5
+
+
+def test_a_protocol_that_the_simulated_api_does_not_speak(suite):
+    """Its calls are refused and fail the test, which keeps the refusal to itself here; none of it is sent."""
+    source = PARROT.replace('    client.get("http://other.test/order")\n', "")
+    ran = suite(source, "-rA", conftest=PROTOCOL)
+    assert ran.outcomes == {"failed": 1}, ran.text
+    assert "the simulated API does not speak ours.talk" in ran.out
+    assert "to parrot.test was refused" in ran.out
+    assert "really sent" not in ran.text
 
 
 METRICS = """

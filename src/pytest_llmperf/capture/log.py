@@ -15,7 +15,7 @@ from pytest_llmperf.capture import arrival, connection
 from pytest_llmperf.capture.redaction import clean_headers, clean_url
 from pytest_llmperf.clock.time_module import in_virtual_time
 from pytest_llmperf.core.call import Attempt, Call
-from pytest_llmperf.core.exchange import Chunk, Connection, End, Exchange, Provenance, Timeline
+from pytest_llmperf.core.exchange import SUBSTITUTED, Chunk, Connection, End, Exchange, Provenance, Timeline
 from pytest_llmperf.core.generation import Generation
 
 if TYPE_CHECKING:
@@ -210,8 +210,9 @@ class AttemptLog:
         """The attempt as a value, with its body."""
         events = list(self.events)
         standard = issubclass(self.transport, self.package_transports)
+        substituted = self.substituted or self._taken()
         served = connection.provenance(
-            events, substituted=self.substituted, answered=self.headers_ns is not None, standard=standard
+            events, substituted=substituted, answered=self.headers_ns is not None, standard=standard
         )
         request = self.asked()
         sent_ns = self._sent_ns(events, at_once=0 < len(request.body) <= AT_ONCE)
@@ -231,6 +232,10 @@ class AttemptLog:
             provenance=served,
         )
         return exchange if self.timeline is None else _on_timeline(exchange, self.timeline)
+
+    def _taken(self) -> bool:
+        """Whether what stands in for the network has a request that it has not answered yet."""
+        return self._request is not None and bool(self._request.extensions.get(SUBSTITUTED))
 
     def _sent_ns(self, events: list[connection.Event], *, at_once: bool) -> int | None:
         if any(name != connection.RETURNED for name, _ in events):

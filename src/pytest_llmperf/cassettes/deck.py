@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from vcr.request import Request
 
 from pytest_llmperf import wire
+from pytest_llmperf.capture.log import asked
 from pytest_llmperf.capture.observer import AsyncObservingTransport, SyncObservingTransport
 from pytest_llmperf.capture.streams import package_of
 from pytest_llmperf.cassettes import misses, recording
@@ -30,15 +31,20 @@ from pytest_llmperf.wire import endpoints
 Mode = Literal["timed", "instant"]
 
 
-def is_llm_traffic(request: Any) -> bool:
+def is_llm_traffic(request: Any, protocols: Sequence[wire.Protocol] = ()) -> bool:
     """Whether a request is for a cassette of ours: a call of a protocol we know, or anything else to a provider of it.
 
     What an application says to its own services goes where it always goes.
+
+    Args:
+        request: of httpx or httpx2.
+        protocols: of other plugins, beside our own.
     """
     url = str(request.url)
     parts = urlsplit(url)
     known = wire.recognise(Exchange(request.method, url, (), b"", started_ns=0)) is not None
-    return known or "/v1/messages" in parts.path or endpoints.is_provider(parts.hostname or "")
+    ours = known or "/v1/messages" in parts.path or endpoints.is_provider(parts.hostname or "")
+    return ours or bool(endpoints.foreign(asked(request).exchange(started_ns=0), protocols))
 
 
 class Deck:
@@ -48,7 +54,7 @@ class Deck:
         cassette: that is played and recorded.
         now_ns: the clock of everything observed.
         label: the round that is running.
-        takes: which requests are for the cassette.
+        takes: which requests are for the cassette; by default those that `is_llm_traffic`.
         source: who answered an exchange that is recorded.
         journal: where exchanges go at once when they end.
         remedy: the command that records anew, for the text of a miss.
@@ -60,7 +66,7 @@ class Deck:
         *,
         now_ns: Callable[[], int],
         label: Callable[[], Label] = lambda: NO_ROUND,
-        takes: Callable[[Any], bool] = is_llm_traffic,
+        takes: Callable[[Any], bool] | None = None,
         source: Callable[[Exchange], str] = lambda _: "",
         journal: Journal | None = None,
         remedy: str = "",
@@ -68,6 +74,8 @@ class Deck:
         self.cassette = cassette
         self.mode: Mode = "instant"
         """`timed` waits as was waited when it was recorded; `instant` never waits and hands on the times."""
+        self.protocols: Sequence[wire.Protocol] = ()
+        """Those of other plugins, whose calls are for the cassette too."""
         self.misses: list[str] = []
         self.played = 0
         self.recorded = 0
@@ -92,7 +100,7 @@ class Deck:
 
     def takes(self, request: Any) -> bool:
         """Whether a request is for the cassette."""
-        return self._takes(request)
+        return is_llm_traffic(request, self.protocols) if self._takes is None else self._takes(request)
 
     def course(self, package: ModuleType, request: Any, body: bytes) -> Course | None:
         """The recorded answer to a request; None when it is to be sent, and recorded.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_llmperf.core.ceiling import Ceiling
     from pytest_llmperf.core.claims import Contrast, Scaling
     from pytest_llmperf.core.objective import Objective
-    from pytest_llmperf.core.series import Series
+    from pytest_llmperf.core.series import Measurement, Series
     from pytest_llmperf.core.verdict import Verdict
     from pytest_llmperf.plugin.execution import Execution
     from pytest_llmperf.plugin.options import Settings
@@ -63,6 +63,7 @@ def conclude(execution: Execution) -> None:
         if tape_error is not None:
             raise tape_error
         _check_cassette(execution, series)
+        _check_simulated(execution, series)
         _check_count(execution)
         result = _result(execution, series)
         if not execution.is_part:
@@ -164,6 +165,34 @@ def _check_cassette(execution: Execution, series: tuple[Series, ...]) -> None:
         )
 
 
+def _check_simulated(execution: Execution, series: tuple[Series, ...]) -> None:
+    """A body may keep a refusal to itself; and what came past the simulated API is not simulated."""
+    if execution.simulator is None:
+        return
+    if execution.simulator.refused:
+        raise UsageError(execution.simulator.refused[0])
+    past = execution.sampling.recorder.past
+    if past:
+        raise UsageError(
+            f"{wording.count(past, 'call')} went past the simulated API: the SDK was answered, and no request was seen."
+            " Something replaces its HTTP client; let it use httpx, or use --llmperf-backend=live"
+        )
+    passed = _passed(execution, series)
+    if passed:
+        raise UsageError(
+            f"{wording.count(len(passed), 'call')} went past the simulated API, to {passed[0].endpoint}: something else"
+            " serves this client, so nothing was simulated. Let it use httpx's ordinary transports, or run the test"
+            " with --llmperf-backend=live"
+        )
+
+
+def _passed(execution: Execution, series: tuple[Series, ...]) -> list[Measurement]:
+    """Calls of a simulated test that something else answered."""
+    if execution.source is not Source.SIMULATED:
+        return []
+    return [m for one in series for m in one.measurements if m.provenance != Provenance.SUBSTITUTED]
+
+
 def _verdicts(
     objectives: Sequence[Objective],
     contrasts: Sequence[Contrast],
@@ -200,7 +229,7 @@ def _result(
         outcome="error" if error or interrupted else "passed",
         source=execution.source,
         clock=series[0].clock,
-        series=series,
+        series=() if _passed(execution, series) else series,  # not even beside an error is such a call simulated
         verdicts=(),
         notes=(*execution.notes, *execution.sampling.recorder.warnings, *notes_on(execution.scenario.held)),
         error=error,

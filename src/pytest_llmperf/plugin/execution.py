@@ -75,7 +75,7 @@ class Execution:
     _recorder: Recorder = field(init=False)
     tape: tapes.Tape | None = None
     """The test's cassette, where there is one."""
-    _simulator: Simulator | None = None
+    simulator: Simulator | None = None
 
     def __post_init__(self) -> None:
         from pytest_llmperf.capture import Recorder
@@ -94,6 +94,7 @@ class Execution:
             label=lambda: tapes.label_of(self.sampling),
         )
         if self.tape is not None:
+            self.tape.deck.protocols = self.run.protocols
             self.scenario = replace(self.scenario, plan=self.tape.plan)
         self.sampling = self._new_sampling()
 
@@ -170,7 +171,7 @@ class Execution:
         swap = self._repeated_async if coroutines.is_async(original) else self._repeated
         swapped = swap(original, single=single)
         substitute = self._substitute()
-        offline = self._simulator is not None or (self.tape is not None and not self.tape.records)
+        offline = self.simulator is not None or (self.tape is not None and not self.tape.records)
         without_key = keys.not_asked_for(self._recorder.warn) if offline else nullcontext()
         repeatable = seeds.same_random_numbers(f"{self._seed} {self.sampling.dispatched}") if offline else nullcontext()
         try:
@@ -237,6 +238,8 @@ class Execution:
                 f"{self.sampling.raised_in} was skipped ({error}) after others had run: the measurement is not whole. "
                 "Skip before the first round, or not at all"
             )
+        if self.simulator is not None and self.simulator.refused and isinstance(error, Exception):
+            return UsageError(self.simulator.refused[0])
         asks = self.source in (Source.LIVE, Source.RECORDED)
         if asks and (missing := keys.missing(error)):
             backend = self.run.settings.backend
@@ -292,9 +295,9 @@ class Execution:
         self.sampling.clock = clock
         if tape is not None:
             tape.deck.mode = "instant" if clock.name == "instant" else "timed"
-        if self._simulator is not None:
-            self._simulator.api = self._new_api()
-            self._simulator.mode = "instant" if clock.name == "instant" else "timed"
+        if self.simulator is not None:
+            self.simulator.api = self._new_api()
+            self.simulator.mode = "instant" if clock.name == "instant" else "timed"
 
     def _check_thread(self) -> None:
         """Notice a request from a thread that the test started itself: what it waits cannot be added to virtual time.
@@ -303,7 +306,7 @@ class Execution:
         """
         from pytest_llmperf.clock.time_module import in_virtual_time
 
-        serving = self._simulator if self.tape is None else self.tape.deck
+        serving = self.simulator if self.tape is None else self.tape.deck
         if serving is not None and self.sampling.clock.name == "virtual" and not in_virtual_time():
             self._strangers = f"thread {threading.current_thread().name!r} cannot live in virtual time"
             serving.mode = "instant"
@@ -318,9 +321,9 @@ class Execution:
             return None
         from pytest_llmperf.simulator.transport import Simulator
 
-        if self._simulator is None:
-            self._simulator = Simulator(self._new_api(), "timed")
-        substitute: Substitute = self._simulator
+        if self.simulator is None:
+            self.simulator = Simulator(self._new_api(), "timed", self.run.protocols)
+        substitute: Substitute = self.simulator
         return substitute
 
     @property

@@ -1,6 +1,7 @@
 """The simulated API inside the process: a transport of httpx or httpx2 that answers without a network.
 
-Calls of an LLM are answered from their plan, everything else goes on to the transport within. A response
+Calls of an LLM are answered from their plan, or refused with what else is asked of a provider; everything else goes on
+to the transport within. A response
 streams, piece by piece, as a network's would. In mode `timed` each piece is waited for, by absolute deadlines of the
 API's own clock, so errors never add up; `time.sleep` is looked up at each call and the async wait is the running event
 loop's, so a virtual clock can stand in for both. In mode `instant` nothing waits, and the response carries its
@@ -11,15 +12,17 @@ mode `instant` hold the `Timeline` of the failure.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
+from pytest_llmperf.capture.log import asked
 from pytest_llmperf.core.exchange import SUBSTITUTED, TIMELINE, WAITED, Timeline
-from pytest_llmperf.simulator.api import SimulatedApi, serves
+from pytest_llmperf.simulator.api import SimulatedApi, answers, serves
 from pytest_llmperf.simulator.behaviour import Cut, Plan
 from pytest_llmperf.simulator.pool import Place, Pools
+from pytest_llmperf.wire import Protocol, endpoints
 
 Mode = Literal["timed", "instant"]
 
@@ -43,12 +46,32 @@ class Simulator:
     Args:
         api: what answers.
         mode: `timed` waits as a network would; `instant` never waits and leaves the times in the response's extensions.
+        protocols: what is measured; calls of those that are not our own are refused, in words that `refused` keeps.
     """
 
-    def __init__(self, api: SimulatedApi, mode: Mode = "timed") -> None:
+    def __init__(self, api: SimulatedApi, mode: Mode = "timed", protocols: Sequence[Protocol] = ()) -> None:
         self.api = api
         self.mode = mode
         self.pools = Pools()
+        self.refused: list[str] = []
+        self._protocols = protocols
+
+    def takes(self, request: Any) -> bool:
+        """Whether a request is answered or refused here, and not left to the network."""
+        return serves(request.url.path, request.url.host) or bool(self.foreign(request))
+
+    def foreign(self, request: Any) -> str:
+        """The protocol by which another plugin knows a request that the simulated API cannot answer; empty if none."""
+        if answers(request.url.path):
+            return ""
+        return endpoints.foreign(asked(request).exchange(started_ns=0), self._protocols)
+
+    def note_refusal(self, foreign: str, host: str) -> None:
+        """Keep in words that a call of another plugin's protocol was refused."""
+        self.refused.append(
+            f"the simulated API does not speak {foreign}, a protocol of another plugin: a call to {host} was refused."
+            " Run the test with --llmperf-backend=live, or record and replay it"
+        )
 
     def transport(self, package: ModuleType, inner: Any, *, asynchronous: bool) -> Any:
         """A transport of `package` (httpx or httpx2) that serves calls of LLMs and leaves the rest to `inner`.
@@ -93,8 +116,17 @@ class _Course:
         self._request = request
         self._timed = simulator.mode == "timed"
         headers = {name.lower(): value for name, value in request.headers.items()}
+        foreign = simulator.foreign(request)
+        if foreign:
+            simulator.note_refusal(foreign, url.host)
         self._served = self._api.receive(
-            request.method, url.path, host=url.host, headers=headers, body=body, overlapping=self._timed
+            request.method,
+            url.path,
+            host=url.host,
+            headers=headers,
+            body=body,
+            overlapping=self._timed,
+            foreign=foreign,
         )
         self.plan: Plan = self._served.plan
         self._timeouts: Mapping[str, float | None] = request.extensions.get("timeout") or {}
@@ -186,7 +218,7 @@ class _Transport:
         self._simulator, self._package, self._inner = simulator, package, inner
 
     def handle_request(self, request: Any) -> Any:
-        if not serves(request.url.path, request.url.host):
+        if not self._simulator.takes(request):
             return _within(self._inner, self._package, request).handle_request(request)
         course = _Course(self._simulator, self._package, request, request.read())
         try:
@@ -209,8 +241,9 @@ class _AsyncTransport:
         self._simulator, self._package, self._inner = simulator, package, inner
 
     async def handle_async_request(self, request: Any) -> Any:
-        if not serves(request.url.path, request.url.host):
+        if not self._simulator.takes(request):
             return await _within(self._inner, self._package, request).handle_async_request(request)
+        request.extensions[SUBSTITUTED] = True  # also of one that is cancelled while it waits for a place
         body, place = await request.aread(), await self._placed(request)
         try:
             course = _Course(self._simulator, self._package, request, body, place)

@@ -6,9 +6,10 @@ It reads method, host and path, never a body.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pytest_llmperf.core.exchange import Exchange
-from pytest_llmperf.wire import LEGIBLE, bedrock, protocol_of
+from pytest_llmperf.wire import LEGIBLE, PROTOCOLS, Protocol, bedrock, protocol_of
 
 _BESIDE = {
     "/v1/messages/count_tokens": "anthropic.count_tokens",
@@ -41,6 +42,22 @@ def is_provider(host: str) -> bool:
 def is_openai(host: str) -> bool:
     """Whether a host, without its port, is OpenAI's."""
     return host.lower().rstrip(".").endswith("api.openai.com")
+
+
+def foreign(exchange: Exchange, known: Sequence[Protocol]) -> str:
+    """The name of the first protocol by which another plugin knows an attempt; empty where none does.
+
+    A protocol that raises knows nothing: whoever observes the attempt tells of it.
+    """
+    others = (one for one in known if all(one is not own for own in PROTOCOLS))
+    return next((str(one.NAME) for one in others if _recognises(one, exchange)), "")
+
+
+def _recognises(protocol: Protocol, exchange: Exchange) -> bool:
+    try:
+        return protocol.recognises(exchange)
+    except Exception:  # noqa: BLE001 - of another plugin
+        return False
 
 
 def _is_at(path: str, endpoint: str) -> bool:

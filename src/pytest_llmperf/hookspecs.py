@@ -69,7 +69,9 @@ def pytest_llmperf_protocols(config: pytest.Config) -> Sequence[Protocol]:  # ty
     """Wire protocols that are known beside our own; they are asked before ours.
 
     A protocol is a module or an object with `NAME`, `INPUT_HOLDS_CACHED`, `recognises(exchange)` and
-    `decode(exchange)`, as `pytest_llmperf.wire.Protocol` says it.
+    `decode(exchange)`, as `pytest_llmperf.wire.Protocol` says it. Calls that it recognises are measured live, recorded
+    and replayed; the simulated API does not speak it, and under `--llmperf-backend=simulate` refuses them, which fails
+    the test.
 
     Example::
 

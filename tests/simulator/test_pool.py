@@ -20,6 +20,12 @@ def test_the_limit_is_the_clients(package, most, limit):
     assert limit_of(transport) == limit
 
 
+def test_streams_of_http2_share_a_connection():
+    """They wait for no other connection, however few may be open."""
+    limits = httpx2.Limits(max_connections=2)
+    assert limit_of(httpx2.AsyncHTTPTransport(http2=True, limits=limits)) is None
+
+
 @pytest.mark.parametrize("transport", [None, httpx2.MockTransport(lambda _: None)])
 def test_what_has_no_pool_limits_nothing(transport):
     """A mock, or a transport of another kind."""

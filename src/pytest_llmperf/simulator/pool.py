@@ -39,8 +39,12 @@ class Pools:
 
 
 def limit_of(transport: Any) -> int | None:
-    """The most connections of a transport of httpx's or httpx2's; None where it has no limit that is known here."""
-    limit = getattr(getattr(transport, "_pool", None), "_max_connections", None)
+    """The most connections of a transport of httpx's or httpx2's; None where it has no limit that is known here.
+
+    With HTTP/2 a connection carries many requests at once, and none waits for another connection.
+    """
+    pool = getattr(transport, "_pool", None)
+    limit = None if getattr(pool, "_http2", False) else getattr(pool, "_max_connections", None)
     return limit if isinstance(limit, int) and 0 < limit < MANY else None
 
 

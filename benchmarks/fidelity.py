@@ -18,17 +18,6 @@ loop's lag would, which is one number for all. The last level has a loop that is
 On a shared machine the client often has to wait for a processor, and no code here is to blame for that: every turn
 tells how long it waited (Linux), the half of the turns that waited least is shown, and the waiting beside it. Nothing
 is asserted, and the exit code is 0.
-
-TTFT errors on two quiet cores (CPython 3.11, anthropic 2.12, load 0.3 to 1), p50 / p95 in ms; the targets are missed by
-a little at one stream and in the p95 of fifty:
-
-    streams                 1             10             50              200
-    ours          0.31 / 0.41    0.22 / 0.41    0.78 / 8.20      0.54 / 2.16
-    at the read   0.38 / 0.52    0.23 / 0.55    8.33 / 38.2       340 / 1232
-    the SDK's     3.07 / 3.83    2.75 / 3.77    15.0 /  120       426 / 1781
-    target        0.20 / 0.40    0.20 / 1.20    1.50 / 7.00      3.00 / 18.0
-
-Observing adds 3 % of the SDK's CPU to a call of 64 deltas and 5 % to one of 4.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
+from pytest_llmperf.cli.numbers import positive, share
 from pytest_llmperf.cli.operands import add_store, sessions
 from pytest_llmperf.core.errors import UsageError
 
@@ -25,22 +26,22 @@ _VOLUMES = (10_000, 50_000, 100_000)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what it takes."""
     parser.add_argument("report", metavar="REPORT", help="JSON report, session file or baseline's name")
-    parser.add_argument("--requests-per-day", type=_positive, required=True, metavar="N", help="volume of a day")
+    parser.add_argument("--requests-per-day", type=positive, required=True, metavar="N", help="volume of a day")
     parser.add_argument("--test", default="", metavar="TEXT", help="only tests and arms whose name holds this")
     parser.add_argument("--against", default="", metavar="TEXT", help="the test or arm that others are compared with")
     parser.add_argument(
-        "--peak-factor", type=_positive, default=2.0, metavar="X", help="busiest hours over the mean (default: 2)"
+        "--peak-factor", type=positive, default=2.0, metavar="X", help="busiest hours over the mean (default: 2)"
     )
-    parser.add_argument("--headroom", type=_share, default=0.2, metavar="SHARE", help="above p95 (default: 0.2)")
-    parser.add_argument("--utilisation", type=_share, default=0.7, metavar="SHARE", help="at most (default: 0.7)")
+    parser.add_argument("--headroom", type=share, default=0.2, metavar="SHARE", help="above p95 (default: 0.2)")
+    parser.add_argument("--utilisation", type=share, default=0.7, metavar="SHARE", help="at most (default: 0.7)")
     parser.add_argument(
-        "--queue-s", type=_positive, default=2.0, metavar="S", help="mean wait that adds a worker (default: 2)"
-    )
-    parser.add_argument(
-        "--idle-min", type=_positive, default=5.0, metavar="MIN", help="idle time that takes one away (default: 5)"
+        "--queue-s", type=positive, default=2.0, metavar="S", help="mean wait that adds a worker (default: 2)"
     )
     parser.add_argument(
-        "--fixed-usd", type=_positive, metavar="USD", help="what the cheaper way costs a month beside, for break-even"
+        "--idle-min", type=positive, default=5.0, metavar="MIN", help="idle time that takes one away (default: 5)"
+    )
+    parser.add_argument(
+        "--fixed-usd", type=positive, metavar="USD", help="what the cheaper way costs a month beside, for break-even"
     )
     add_store(parser)
 
@@ -172,17 +173,3 @@ def _measured(found: dict[str, Capacity]) -> str:
 
 def _dollars(amount: float) -> str:
     return f"${amount:,.0f}" if amount >= 100 else f"${amount:,.2f}"
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share between 0 and 1")
-    return number

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pytest_llmperf.cli.numbers import count, positive, share
 from pytest_llmperf.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,17 +27,17 @@ _LATENCIES = ("p50", "p90", "p95", "p99")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what it takes."""
     for name in _LATENCIES:
-        parser.add_argument(f"--{name}-ms", type=_positive, metavar="MS", help=f"limit of the {name} of a latency")
+        parser.add_argument(f"--{name}-ms", type=positive, metavar="MS", help=f"limit of the {name} of a latency")
     parser.add_argument("--metric", default="ttft", help="which latency (default: %(default)s)")
-    parser.add_argument("--min-tps", type=_positive, metavar="TPS", help="least tokens a second, of half of the calls")
-    parser.add_argument("--error-rate", type=_share, metavar="SHARE", help="largest share of failed calls")
-    parser.add_argument("--accuracy", type=_share, metavar="SHARE", help="least share of right answers")
-    parser.add_argument("--rounds", type=_count, default=100, metavar="N", help="most rounds (default: %(default)s)")
-    parser.add_argument("--confidence", type=_share, default=0.95, metavar="SHARE", help="(default: %(default)s)")
+    parser.add_argument("--min-tps", type=positive, metavar="TPS", help="least tokens a second, of half of the calls")
+    parser.add_argument("--error-rate", type=share, metavar="SHARE", help="largest share of failed calls")
+    parser.add_argument("--accuracy", type=share, metavar="SHARE", help="least share of right answers")
+    parser.add_argument("--rounds", type=count, default=100, metavar="N", help="most rounds (default: %(default)s)")
+    parser.add_argument("--confidence", type=share, default=0.95, metavar="SHARE", help="(default: %(default)s)")
     parser.add_argument(
-        "--claims", type=_count, default=1, metavar="N", help="claims in the run, this one among them (default: 1)"
+        "--claims", type=count, default=1, metavar="N", help="claims in the run, this one among them (default: 1)"
     )
-    parser.add_argument("--usd-per-round", type=_positive, metavar="USD", help="what a round costs, to tell the spend")
+    parser.add_argument("--usd-per-round", type=positive, metavar="USD", help="what a round costs, to tell the spend")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -119,24 +120,3 @@ def _print(console: Console, found: Forecast, usd: float | None) -> None:
         )
     console.print(table)
     console.print()
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no positive number")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share between 0 and 1")
-    return number
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of at least 1")
-    return number

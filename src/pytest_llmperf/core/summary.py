@@ -30,6 +30,15 @@ from pytest_llmperf.core.series import Measurement, Series
 _Number = TypeVar("_Number", int, float)
 LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 """The quantiles a summary holds."""
+HEADLINE = (
+    ("ttft", "p50"),
+    ("ttft", "p95"),
+    ("e2e", "p50"),
+    ("e2e", "p95"),
+    ("output_tps", "p50"),
+    ("cost", "mean"),
+)
+"""Metric and statistic of the figures that say most: given for every test that has them, claimed or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,19 +23,12 @@ from pytest_llmperf.core.observations import of_calls
 from pytest_llmperf.core.overview import Synthesis, SynthesisFigure, SynthesisRow
 from pytest_llmperf.core.pools import Pools, pooled, require_one_origin
 from pytest_llmperf.core.series import Series
+from pytest_llmperf.core.summary import HEADLINE
 from pytest_llmperf.core.verdict import Outcome
 from pytest_llmperf.statistics.means import total_ratio_estimate
 
 CONFIDENCE = 0.95
-FIGURES = (
-    ("ttft", "p50"),
-    ("ttft", "p95"),
-    ("e2e", "p50"),
-    ("e2e", "p95"),
-    ("output_tps", "p50"),
-    ("cost", "mean"),
-    ("cost", "per_mtok"),
-)
+FIGURES = (*HEADLINE, ("cost", "per_mtok"))
 """The columns of the table."""
 HEAVY_TAIL = 2.0
 """A p95 this many times the median is worth a word."""

@@ -10,18 +10,9 @@ from collections.abc import Sequence
 
 from pytest_llmperf.core.overview import Synthesis
 from pytest_llmperf.core.series import Series
-from pytest_llmperf.core.summary import MetricSummary, summarised
+from pytest_llmperf.core.summary import HEADLINE, MetricSummary, summarised
 from pytest_llmperf.reports.report import TestResult
 
-HEADLINE = (
-    ("ttft", "p50"),
-    ("ttft", "p95"),
-    ("e2e", "p50"),
-    ("e2e", "p95"),
-    ("output_tps", "p50"),
-    ("cost", "mean"),
-)
-"""Figures given for every test that has them, claimed or not."""
 _SUFFIX = {"s": "_ms", "s/token": "_ms", "USD": "_usd", "USD/Mtok": "_usd_per_mtok"}
 _MILLISECONDS = frozenset({"s", "s/token"})
 

@@ -11,22 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmperf.core import wording
+from pytest_llmperf.core import summary, wording
 from pytest_llmperf.core.verdict import Verdict
 from pytest_llmperf.reports import formatting, page
 from pytest_llmperf.reports.reading import number, verdict
 
 OUTCOMES = tuple(page.OUTCOMES)
 """The gravest first."""
-HEADLINE = (
-    ("ttft", "p50"),
-    ("ttft", "p95"),
-    ("e2e", "p50"),
-    ("e2e", "p95"),
-    ("output_tps", "p50"),
-    ("cost", "mean"),
-    ("error_rate", "mean"),
-)
+HEADLINE = (*summary.HEADLINE, ("error_rate", "mean"))
 """The metrics in short."""
 Document = dict[str, Any]
 

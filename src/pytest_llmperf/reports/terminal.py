@@ -13,14 +13,14 @@ from itertools import groupby
 
 from pytest_llmperf.core import wording
 from pytest_llmperf.core.metrics import METRICS
-from pytest_llmperf.core.summary import MetricSummary, summarised
+from pytest_llmperf.core.summary import HEADLINE, MetricSummary, summarised
 from pytest_llmperf.core.verdict import Outcome, Verdict
 from pytest_llmperf.reports import formatting
 from pytest_llmperf.reports.overview import overviews
 from pytest_llmperf.reports.page import OUTCOMES, Block, Line, Page, Row
 from pytest_llmperf.reports.report import Report, TestResult
 
-_HEADLINE = {"ttft": ("p50", "p95"), "e2e": ("p50", "p95"), "output_tps": ("p50",), "cost": ("mean",)}
+_HEADLINE = {name: tuple(statistic for other, statistic in HEADLINE if other == name) for name, _ in HEADLINE}
 """Figures that `-v` gives for every test that has them, and any verbosity for a test that claims nothing."""
 _ARMS_NAMED = 4
 _ERROR = 300
